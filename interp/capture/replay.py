@@ -1,0 +1,264 @@
+"""Run only what comes after a layer, again and again, on changed activations.
+
+One pass remembers the output of every maximal module that finished before the layer began. A replay runs
+the network's own forward code, but those modules and the layer return at once what is remembered or
+changed. Residuals, skips and arbitrary Python need no tracing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from interp.capture.structure import (
+    CaptureError,
+    map_tensors,
+    split_call,
+    submodule,
+    tensors_in,
+)
+
+Forward = Callable[..., Any]
+
+
+@dataclass(eq=False)
+class _Call:
+    """One call of a module during the remembered pass."""
+
+    module: nn.Module
+    number: int
+    parent: _Call | None
+    children: list[_Call] = field(default_factory=list)
+    hooked: list[_Call] = field(default_factory=list)
+    args: tuple[Any, ...] = ()
+    output: Any = None
+    versions: tuple[int, ...] = ()
+    finished: bool = False
+    cloned: bool = False
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return id(self.module), self.number
+
+    def finish(self, args: tuple[Any, ...], output: Any, *, clone: bool) -> None:
+        self.finished, self.cloned = True, clone
+        self.output = map_tensors(output, torch.clone) if clone else output
+        self.versions = tuple(tensor._version for tensor in tensors_in(output))
+        # Hooks inside a call that a replay skips must still fire: a U-Net's skips live in them.
+        for child in self.children:
+            self.hooked += [*child.hooked, child] if child.module._forward_hooks else child.hooked
+        if self.module._forward_hooks:
+            self.args = args
+        self.children = []
+
+    def overwritten(self) -> bool:
+        now = tuple(tensor._version for tensor in tensors_in(self.output))
+        return not self.cloned and now != self.versions
+
+
+class Replay:
+    """The part of a network after one layer, for one batch of inputs; made by `replay`.
+
+    Attributes:
+        activation: what the layer gave in the remembered pass, `(N, ...)`.
+        output: what the network gave in the remembered pass.
+    """
+
+    def __init__(
+        self, module: nn.Module, layer: str, inputs: tuple[torch.Tensor, ...], steps: list[_Call]
+    ) -> None:
+        self._module = module
+        self._layer = layer
+        self._inputs = inputs
+        self._steps = steps
+        self.activation: torch.Tensor = steps[-1].output
+        self.output: Any = None
+
+    def __call__(self, activation: torch.Tensor) -> Any:
+        """Return the network's output with the layer's activation replaced.
+
+        Args:
+            activation: `(N * K, ...)`, K changed versions for each of the N inputs, picture by picture.
+
+        Raises:
+            CaptureError: the batch is not a multiple of the inputs'.
+        """
+        pictures = self._inputs[0].shape[0]
+        copies, rest = divmod(activation.shape[0], pictures)
+        if rest or not copies:
+            raise CaptureError(
+                f"{activation.shape[0]} activations for {pictures} inputs: give a multiple, K for each."
+            )
+        with torch.inference_mode(False), self._skipping(activation, pictures, copies):
+            return self._module(*(_expand(x, pictures, copies) for x in self._inputs))
+
+    @contextmanager
+    def _skipping(self, activation: torch.Tensor, pictures: int, copies: int) -> Iterator[None]:
+        decisions: dict[nn.Module, deque[_Call | None]] = defaultdict(deque)
+        for step in self._steps:
+            decisions[step.module].append(step if step.finished else None)
+        layer = self._steps[-1]
+
+        def remembered(call: _Call) -> Any:
+            def ready(tensor: torch.Tensor) -> torch.Tensor:
+                expanded = _expand(tensor, pictures, copies)
+                return expanded.clone() if call.cloned else expanded
+
+            for inner in call.hooked:
+                arguments = map_tensors(inner.args, lambda t: _expand(t, pictures, copies))
+                output = map_tensors(inner.output, ready)
+                with _patched({inner.module: lambda _run, *_args, output=output, **_kwargs: output}):
+                    inner.module(*arguments)
+            if call is layer:
+                return activation.clone() if call.cloned else activation
+            return map_tensors(call.output, ready)
+
+        def wrapper(queue: deque[_Call | None]) -> Forward:
+            def forward(run: Forward, *args: Any, **kwargs: Any) -> Any:
+                call = queue.popleft() if queue else None
+                return run(*args, **kwargs) if call is None else remembered(call)
+
+            return forward
+
+        with _patched({module: wrapper(queue) for module, queue in decisions.items()}):
+            yield
+
+
+def replay(module: nn.Module, layer: str, *inputs: torch.Tensor, verify: bool = True) -> Replay:
+    """Run `module` once on `inputs` and remember all that `layer` does not change.
+
+    Args:
+        module: a `twin` (its modules are patched while a replay runs, and put back).
+        layer: a name as in `named_modules()`, `name@call` for one call of a reused module.
+        *inputs: what the module is called with, each `(N, ...)`.
+        verify: replay the unchanged activation twice over and compare with the remembered pass. It finds
+            networks that keep state between their calls where no hook shows it.
+
+    Raises:
+        CaptureError: no such layer, it did not run, or it cannot be replayed.
+
+    Example:
+        >>> tail = replay(private, "layer4", images)
+        >>> tail(tail.activation).equal(tail.output)
+        True
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        made = _remember(module, layer, inputs, clones=set())
+        overwritten = {call.key for call in _kept(made._steps) if call.overwritten()}
+        if overwritten:
+            made = _remember(module, layer, inputs, clones=overwritten)
+        if not isinstance(made.activation, torch.Tensor):
+            raise CaptureError(
+                f"layer {layer!r} returns a {type(made.activation).__name__}, not one tensor; "
+                "choose a layer inside it."
+            )
+        if verify:
+            _verify(made)
+    return made
+
+
+def _verify(made: Replay) -> None:
+    pictures = made._inputs[0].shape[0]
+    try:
+        again = made(made.activation.repeat_interleave(2, 0))
+        pairs = list(zip(tensors_in(again), tensors_in(made.output), strict=True))
+        same = all(_close(new, _expand(old, pictures, 2)) for new, old in pairs)
+    except RuntimeError as error:
+        raise CaptureError(f"layer {made._layer!r} cannot be replayed: {error}") from error
+    if not same:
+        raise CaptureError(
+            f"layer {made._layer!r} cannot be replayed: the network keeps state between its modules that "
+            "no hook or return value shows. Run it in full instead."
+        )
+
+
+def _close(new: torch.Tensor, old: torch.Tensor) -> bool:
+    if new.shape != old.shape:
+        return False
+    if not old.is_floating_point():
+        return bool((new == old).all())
+    # Kernels differ with the batch size, so a larger batch is close, not equal.
+    tolerance = max(1e-3, 8 * torch.finfo(old.dtype).eps) * float(old.abs().max())
+    return bool(torch.allclose(new, old, rtol=0, atol=tolerance, equal_nan=True))
+
+
+def _remember(
+    module: nn.Module, layer: str, inputs: tuple[torch.Tensor, ...], clones: set[tuple[int, int]]
+) -> Replay:
+    name, wanted = split_call(layer)
+    target = submodule(module, name)
+    counts: dict[nn.Module, int] = defaultdict(int)
+    stack: list[_Call] = []
+    steps: list[_Call] = []
+
+    def forward(part: nn.Module, run: Forward, *args: Any, **kwargs: Any) -> Any:
+        call = _Call(part, counts[part], stack[-1] if stack else None)
+        counts[part] += 1
+        if part is target and wanted in (-1, call.number):
+            steps[:] = [*_finished_before(stack), call]
+        stack.append(call)
+        try:
+            output = run(*args, **kwargs)
+        finally:
+            stack.pop()
+        call.finish(args, output, clone=call.key in clones)
+        if call.parent is not None:
+            call.parent.children.append(call)
+        return output
+
+    def watching(part: nn.Module) -> Forward:
+        return lambda run, *args, **kwargs: forward(part, run, *args, **kwargs)
+
+    with _patched({part: watching(part) for part in module.modules()}):
+        output = module(*inputs)
+    if not steps:
+        raise CaptureError(
+            f"layer {layer!r} did not run in this forward pass (it ran {counts[target]} times)."
+        )
+    made = Replay(module, layer, inputs, steps)
+    made.output = output
+    return made
+
+
+def _finished_before(stack: list[_Call]) -> Iterator[_Call]:
+    """Yield, in order, the calls that a replay meets before the layer: finished ones and open ones."""
+    for call in stack:
+        yield _Call(call.module, call.number, None)
+        yield from call.children
+
+
+def _kept(steps: list[_Call]) -> Iterator[_Call]:
+    for step in steps:
+        yield step
+        yield from step.hooked
+
+
+def _expand(tensor: torch.Tensor, pictures: int, copies: int) -> torch.Tensor:
+    """Repeat each picture's part of a batch `copies` times; without a copy for a single picture."""
+    if copies == 1 or tensor.dim() == 0 or tensor.shape[0] % pictures:
+        return tensor
+    parts = tensor.reshape(pictures, 1, -1, *tensor.shape[1:])
+    return parts.expand(-1, copies, *parts.shape[2:]).reshape(-1, *tensor.shape[1:])
+
+
+@contextmanager
+def _patched(forwards: Mapping[nn.Module, Forward]) -> Iterator[None]:
+    """Let `forwards[module](original, *args)` stand in for the module's forward while the body runs."""
+    with ExitStack() as stack:
+        for module, forward in forwards.items():
+            own = vars(module).get("forward")
+            run = module.forward
+            module.forward = lambda *args, run=run, forward=forward, **kwargs: forward(  # type: ignore[misc,method-assign]
+                run, *args, **kwargs
+            )
+            if own is None:
+                stack.callback(vars(module).pop, "forward")
+            else:
+                stack.callback(vars(module).__setitem__, "forward", own)
+        yield

@@ -1,0 +1,190 @@
+"""Private copies of a network that share its weights.
+
+An explanation hooks, patches and differentiates the network. All of that happens on a twin, so the
+user's module keeps its modes, flags, hooks, gradients and modules whatever happens, frozen models just
+work, and two threads never meet on one module.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from interp.capture.structure import CaptureError
+
+POOL_SIZE = 8
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """Return a private copy of `module` in eval mode that shares the memory of its weights.
+
+    Every parameter and buffer of the copy is a frozen, detached alias: no memory is taken for weights,
+    and weights that go on training are seen. In-place activations are switched off and backward hooks
+    dropped; forward hooks stay, because networks such as fastai's `DynamicUnet` compute with them.
+
+    Raises:
+        CaptureError: the module cannot be copied (TorchScript, quantised or lazy modules, functions
+            that close over a module, attributes that do not copy).
+
+    Example:
+        >>> private = twin(torchvision.models.resnet18())
+        >>> private.training, private.conv1.weight.requires_grad
+        (False, False)
+    """
+    _refuse_uncopyable(module)
+    with torch.inference_mode(False), _AliasTensors():
+        memo: dict[int, Any] = {
+            id(parameter): nn.Parameter(_alias(parameter), requires_grad=False)
+            for parameter in module.parameters()
+        }
+        try:
+            private = copy.deepcopy(module, memo)
+        except Exception as error:
+            raise CaptureError(
+                f"{type(module).__name__} cannot be copied for a private run ({type(error).__name__}: "
+                f"{error}). Keep locks, files and generators out of the module's attributes."
+            ) from error
+    _refuse_leaks(module, private)
+    for part in private.modules():
+        if getattr(part, "inplace", False) is True:
+            part.inplace = False  # type: ignore[assignment]
+        part._backward_hooks.clear()
+        part._backward_pre_hooks.clear()
+    return private.eval()
+
+
+class TwinPool:
+    """Twins of one module, each lent to one user at a time; made again when the module has changed.
+
+    Example:
+        >>> pool = TwinPool(module)
+        >>> with pool.lend() as private:
+        ...     output = private(images)
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._idle: deque[tuple[int, nn.Module]] = deque(maxlen=POOL_SIZE)
+
+    @contextmanager
+    def lend(self) -> Iterator[nn.Module]:
+        """Yield a twin that nobody else has; after an exception it is thrown away, not lent again."""
+        state = structure_hash(self._module)
+        private = self._take(state)
+        yield private
+        self._idle.append((state, private))
+
+    def _take(self, state: int) -> nn.Module:
+        while True:
+            try:
+                made_from, private = self._idle.pop()
+            except IndexError:
+                return twin(self._module)
+            if made_from == state:
+                return private
+
+
+def structure_hash(module: nn.Module) -> int:
+    """Return a number that changes when modules, hooks or the memory of weights are replaced."""
+    parts: list[int] = []
+    for part in module.modules():
+        parts.append(id(part))
+        parts.extend(part._forward_hooks)
+        parts.extend(part._forward_pre_hooks)
+        for tensor in (*part._parameters.values(), *part._buffers.values()):
+            if tensor is not None:
+                parts.append(tensor.data_ptr())
+    return hash(tuple(parts))
+
+
+class _AliasTensors(TorchFunctionMode):
+    """While active, `copy.deepcopy` of a tensor gives a detached alias of the same memory.
+
+    This reaches what no walk over parameters does: non-leaf tensors kept by old-style weight norm or by
+    the hooks of a U-Net, which PyTorch refuses to copy.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is torch.Tensor.__deepcopy__:
+            tensor, memo = args
+            return memo.setdefault(id(tensor), _alias(tensor))
+        return func(*args, **(kwargs or {}))
+
+
+def _alias(tensor: torch.Tensor) -> torch.Tensor:
+    # Autograd cannot save a tensor made in inference mode, so such weights alone are copied.
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
+
+
+def _refuse_uncopyable(module: nn.Module) -> None:
+    for name, part in module.named_modules():
+        where = f"layer {name!r} ({type(part).__name__})" if name else type(part).__name__
+        if isinstance(part, torch.jit.ScriptModule):
+            raise CaptureError(
+                f"{where} is a TorchScript module, whose layers cannot be hooked. "
+                "Load the Python model that it was compiled from."
+            )
+        if type(part).__module__.startswith("torch.") and "quantized" in type(part).__module__:
+            raise CaptureError(
+                f"{where} is quantised and has no gradients. Explain the float model it was made from."
+            )
+        if any(nn.parameter.is_lazy(p) for p in part._parameters.values() if p is not None):
+            raise CaptureError(f"{where} has no weights yet. Run the model once on a real input.")
+
+
+def _refuse_leaks(module: nn.Module, private: nn.Module) -> None:
+    """Refuse functions inside the twin that still hold a module or weight of the original."""
+    originals = {id(part) for part in module.modules()} | {id(p) for p in module.parameters()}
+    for name, part in private.named_modules():
+        held = [*vars(part).values(), *part._forward_hooks.values()]
+        held.extend(part._forward_pre_hooks.values())
+        for value in held:
+            if _closes_over(value, originals, depth=4):
+                where = f"layer {name!r}" if name else type(private).__name__
+                raise CaptureError(
+                    f"{where} keeps a function that closes over a module of the model, so a private copy "
+                    "would still run the original. Make it a method or a sub-module."
+                )
+
+
+def _closes_over(value: Any, originals: set[int], depth: int) -> bool:
+    if id(value) in originals:
+        return True
+    if depth == 0:
+        return False
+    inner: list[Any] = []
+    if isinstance(value, types.FunctionType):
+        inner += [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
+        inner += value.__defaults__ or ()
+    elif isinstance(value, types.MethodType):
+        inner += [value.__func__]
+    elif isinstance(value, functools.partial):
+        inner += [value.func, *value.args, *value.keywords.values()]
+    elif isinstance(value, (list, tuple)):
+        inner += value
+    elif isinstance(value, dict):
+        inner += value.values()
+    return any(_closes_over(item, originals, depth - 1) for item in inner)
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - an empty cell raises
+    except ValueError:
+        return False
+    return True
