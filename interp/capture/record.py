@@ -47,9 +47,7 @@ class Recording:
             raise CaptureError(f"layer {name!r} returns no floating-point tensor.")
         return max(tensors, key=lambda tensor: tensor.dim())
 
-    def gradients(
-        self, scores: torch.Tensor, *, retain_graph: bool = False
-    ) -> dict[str, torch.Tensor]:
+    def gradients(self, scores: torch.Tensor, *, retain_graph: bool = False) -> dict[str, torch.Tensor]:
         """Return `d sum(scores) / d activation` for every layer, in one backward pass.
 
         Args:
@@ -99,9 +97,7 @@ def _as_leaf(tensor: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def record(
-    module: nn.Module, layers: Iterable[str], *, gradients: bool = False
-) -> Iterator[Recording]:
+def record(module: nn.Module, layers: Iterable[str], *, gradients: bool = False) -> Iterator[Recording]:
     """Record what `layers` of `module` put out while the body runs; afterwards no hook is left.
 
     On a twin no weight asks for gradients, so what runs before the earliest layer builds no graph; its
@@ -124,7 +120,7 @@ def record(
     with ExitStack() as stack:
         for name in recording._calls:
             handle = submodule(module, name).register_forward_hook(
-                lambda _module, _args, output, name=name: recording._keep(name, output),  # type: ignore[misc]
+                lambda _module, _args, output, name=name: recording._keep(name, output),
                 # First, so that a U-Net's own hooks hand on the recorded tensor, skips included.
                 prepend=True,
             )

@@ -254,9 +254,7 @@ def _patched(forwards: Mapping[nn.Module, Forward]) -> Iterator[None]:
         for module, forward in forwards.items():
             own = vars(module).get("forward")
             run = module.forward
-            module.forward = lambda *args, run=run, forward=forward, **kwargs: forward(  # type: ignore[misc,method-assign]
-                run, *args, **kwargs
-            )
+            module.forward = lambda *args, run=run, forward=forward, **kwargs: forward(run, *args, **kwargs)
             if own is None:
                 stack.callback(vars(module).pop, "forward")
             else:

@@ -54,7 +54,7 @@ def split_call(layer: str) -> tuple[str, int]:
 
 def submodule(module: nn.Module, name: str) -> nn.Module:
     """Return the module called `name`, or raise `CaptureError` with the nearest names."""
-    modules = dict(module.named_modules())
+    modules: dict[str, nn.Module] = dict(module.named_modules())
     if name in modules:
         return modules[name]
     near = difflib.get_close_matches(name, [known for known in modules if known], n=3, cutoff=0.3)

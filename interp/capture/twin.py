@@ -100,9 +100,8 @@ def structure_hash(module: nn.Module) -> int:
         parts.append(id(part))
         parts.extend(part._forward_hooks)
         parts.extend(part._forward_pre_hooks)
-        for tensor in (*part._parameters.values(), *part._buffers.values()):
-            if tensor is not None:
-                parts.append(tensor.data_ptr())
+        tensors = (*part._parameters.values(), *part._buffers.values())
+        parts.extend(tensor.data_ptr() for tensor in tensors if tensor is not None)
     return hash(tuple(parts))
 
 
