@@ -288,6 +288,10 @@ def _feature_calls(runs: list[_Run], inputs: torch.Tensor, output: torch.Tensor)
     ]
 
 
+def _weighted(runs: Sequence[_Run]) -> int:
+    return sum(run.leaf and _has_weights(run.module) for run in runs)
+
+
 def _has_weights(module: nn.Module) -> bool:
     return next(module.parameters(), None) is not None
 
@@ -328,7 +332,7 @@ def _default(
     """
     coarsest = min(ends, key=lambda group: runs[group[-1]].positions, default=[])
     for index in reversed(coarsest):
-        if output.dim() != 4 and index < len(runs) // 2:
+        if output.dim() != 4 and 2 * _weighted(runs[: index + 1]) < _weighted(runs):
             return None  # a transformer's patch embedding: most of the network comes after it
         name = _typed(runs, index)
         try:

@@ -1,0 +1,29 @@
+"""Pictures: open anything safely as RGB, prepare it for a network, and go back."""
+
+from interp.images.errors import ImageError
+from interp.images.geometry import Box
+from interp.images.opening import Source, open_image
+from interp.images.preprocess import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Fit,
+    Interpolation,
+    Preprocess,
+    PreprocessError,
+)
+from interp.images.reading import LIMITS, Limits
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "LIMITS",
+    "Box",
+    "Fit",
+    "ImageError",
+    "Interpolation",
+    "Limits",
+    "Preprocess",
+    "PreprocessError",
+    "Source",
+    "open_image",
+]

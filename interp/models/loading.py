@@ -1,0 +1,200 @@
+"""`load`: one door for names, folders, learners and modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from interp.images import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from interp.models.image_model import Activation, ImageModel, Task
+from interp.models.labels import Labels
+from interp.models.learner import from_learner, is_learner
+from interp.models.saved import load_folder
+from interp.models.sources import (
+    OFFLINE,
+    Architecture,
+    ModelError,
+    offline_model,
+    timm_model,
+    timm_preprocess,
+    torchvision_model,
+    torchvision_names,
+)
+
+DEFAULT_MODEL = OFFLINE
+PICKLES = (".pkl", ".pth", ".pt", ".ckpt", ".bin", ".joblib")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One name that `load` understands."""
+
+    name: str
+    source: str
+    offline: bool
+
+
+def available() -> list[ModelEntry]:
+    """Return every registered name: the offline default, torchvision's and timm's networks."""
+    import timm
+
+    return [
+        ModelEntry(OFFLINE, "package", offline=True),
+        *(ModelEntry(f"torchvision:{name}", "torchvision", offline=False) for name in torchvision_names()),
+        *(ModelEntry(f"timm:{name}", "timm", offline=False) for name in timm.list_models()),
+    ]
+
+
+def load(
+    source: str | Path | nn.Module | ImageModel | Any = DEFAULT_MODEL,
+    *,
+    weights: str | Path | None = "default",
+    preprocess: Preprocess | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+    activation: Activation | None = None,
+    architecture: Architecture | None = None,
+    name: str | None = None,
+    device: str | torch.device | None = None,
+    trust_pickle: bool = False,
+) -> ImageModel:
+    """Return an `ImageModel` from a name, a saved folder, a fastai `Learner` or any `nn.Module`.
+
+    Args:
+        source: `efficientnet_lite0` (offline), `torchvision:resnet34`, `timm:convnext_tiny`, a folder that
+            `ImageModel.save` wrote, a `Learner`, a module, or an exported `.pkl` with `trust_pickle`.
+        weights: for named networks `"default"` (trained, may download), an entry (`IMAGENET1K_V1`), a file
+            of plain weights, or `None` (untrained).
+        preprocess: from pictures to inputs; a bare module without one gets 224 px and ImageNet's statistics.
+        labels: names of the outputs.
+        task: `classification`, `segmentation` or `image`; a bare module's is seen from its output.
+        activation: what makes probabilities of logits: `softmax`, `sigmoid` or `none`.
+        architecture: how to build the same network without weights, so that it can be saved.
+        name: what to call it.
+        device: where to put a named network; a module or learner stays where it is.
+        trust_pickle: load a pickle, which runs whatever code is in it. Only for files you made yourself.
+
+    Raises:
+        ModelError: nothing of that name, no way to download, a broken folder, an untrusted pickle.
+
+    Example:
+        >>> model = interp.load("efficientnet_lite0")
+        >>> model.predict(["sample_images/cat.jpg"])[0][0].name
+        'tiger cat'
+    """
+    model = _find(source, weights, preprocess, name, trust_pickle)
+    changes: dict[str, Any] = {
+        "preprocess": preprocess,
+        "labels": None if labels is None else Labels(tuple(labels)),
+        "task": task,
+        "activation": activation,
+        "architecture": architecture,
+        "name": name,
+    }
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if device is not None and isinstance(source, (str, Path)):
+        model.module.to(_device(device))
+    return replace(model, **changes) if changes else model
+
+
+def _find(
+    source: Any,
+    weights: str | Path | None,
+    preprocess: Preprocess | None,
+    name: str | None,
+    trust_pickle: bool,
+) -> ImageModel:
+    if isinstance(source, ImageModel):
+        return source
+    if isinstance(source, nn.Module):
+        return _from_module(source, preprocess, name)
+    if is_learner(source):
+        return from_learner(source, name or f"learner:{type(source.model).__name__}")
+    if not isinstance(source, (str, Path)):
+        raise ModelError(
+            f"a model cannot be made of a {type(source).__name__}. Give a name, a saved folder, a fastai "
+            "Learner or an nn.Module."
+        )
+    text = str(source)
+    if text == OFFLINE:
+        return offline_model()
+    if text.startswith("torchvision:"):
+        return torchvision_model(text.removeprefix("torchvision:"), weights)
+    if text.startswith("timm:"):
+        return timm_model(text.removeprefix("timm:"), weights)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return load_folder(path)
+    if path.suffix.lower() in PICKLES:
+        return _from_pickle(path, preprocess, name, trust_pickle)
+    raise ModelError(_unknown(text))
+
+
+def _from_module(module: nn.Module, preprocess: Preprocess | None, name: str | None) -> ImageModel:
+    while isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        module = module.module
+    module = getattr(module, "_orig_mod", module)  # torch.compile's wrapper keeps the module there
+    if preprocess is None:
+        preprocess = timm_preprocess(module) if hasattr(module, "pretrained_cfg") else _assumed(module)
+    model = ImageModel(module, preprocess, name or type(module).__name__)
+    with torch.no_grad():
+        dense = model.logits(model.blank()).dim() == 4
+    return replace(model, task="segmentation") if dense else model
+
+
+def _assumed(module: nn.Module) -> Preprocess:
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    if first is not None and first.in_channels == 1:
+        return Preprocess((224, 224), (0.5,), (0.5,), fit="cover", resize=256)
+    return Preprocess((224, 224), IMAGENET_MEAN, IMAGENET_STD, fit="cover", resize=256)
+
+
+def _from_pickle(path: Path, preprocess: Preprocess | None, name: str | None, trusted: bool) -> ImageModel:
+    if not trusted:
+        raise ModelError(
+            f"{path.name} is a pickle: opening it runs whatever code it holds. If you made it yourself, "
+            f"convert it once (`interp convert {path.name} FOLDER --trust-pickle`), or load its "
+            f"plain weights with interp.load('torchvision:resnet34', weights={path.name!r})."
+        )
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}.")
+    try:
+        loaded = torch.load(path, weights_only=False, map_location="cpu")
+    except Exception as error:
+        raise ModelError(f"{path.name} cannot be unpickled ({type(error).__name__}: {error}).") from error
+    if is_learner(loaded):
+        return from_learner(loaded, name or path.stem)
+    if isinstance(loaded, nn.Module):
+        return _from_module(loaded, preprocess, name or path.stem)
+    raise ModelError(
+        f"{path.name} holds a {type(loaded).__name__}, not a model. Plain weights go with a name: "
+        f"interp.load('torchvision:resnet34', weights={path.name!r})."
+    )
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {str(device)!r} is not there; use 'cpu', 'cuda' or 'mps'.") from error
+
+
+def _unknown(text: str) -> str:
+    guesses = [source for source, names in _names().items() if text in names]
+    if guesses:
+        return f"there is no model {text!r}; did you mean {' or '.join(f'{g}:{text}' for g in guesses)}?"
+    return (
+        f"there is no model {text!r}: no such folder, and not {OFFLINE!r}, 'torchvision:NAME' or 'timm:NAME' "
+        "(`interp models` lists them)."
+    )
+
+
+def _names() -> dict[str, list[str]]:
+    import timm
+
+    return {"torchvision": torchvision_names(), "timm": timm.list_models()}

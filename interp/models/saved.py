@@ -1,0 +1,144 @@
+"""A trained model as a folder: tensors in safetensors, everything else in JSON. Loading runs no code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_model
+
+from interp.files import write_whole
+from interp.images import Preprocess, PreprocessError
+from interp.models.image_model import Activation, ImageModel, Task
+from interp.models.labels import Labels
+from interp.models.sources import Architecture, ModelError
+
+FORMAT = 1
+MAX_JSON = 8 * 2**20
+KEYS = (
+    "format",
+    "name",
+    "architecture",
+    "labels",
+    "synonyms",
+    "task",
+    "activation",
+    "preprocess",
+    "history",
+    "versions",
+)
+
+
+def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any] | None = None) -> Path:
+    """Write `model.safetensors` and `model.json`, each whole or not at all, and return the folder.
+
+    Args:
+        model: one whose architecture is known: loaded by name, from a folder, or given one.
+        folder: made if it is not there.
+        history: how it was trained, plain JSON values.
+
+    Raises:
+        ModelError: the architecture is not known.
+
+    Example:
+        >>> save_folder(interp.load("efficientnet_lite0"), "my-model")
+    """
+    if model.architecture is None:
+        raise ModelError(
+            f"{model.name} cannot be saved: nobody can say how to build it without running its code. Give "
+            "interp.load(module, architecture=Architecture('torchvision', 'resnet34', {'num_classes': 37}))."
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {
+        "format": FORMAT,
+        "name": model.name,
+        "architecture": {
+            "source": model.architecture.source,
+            "name": model.architecture.name,
+            "arguments": dict(model.architecture.arguments),
+        },
+        "labels": list(model.labels.names),
+        "synonyms": [list(others) for others in model.labels.synonyms],
+        "task": model.task,
+        "activation": model.activation,
+        "preprocess": model.preprocess.to_json(),
+        "history": dict(history or {}),
+        "versions": {package: version(package) for package in ("interp", "torch", "timm", "torchvision")},
+    }
+    with write_whole(folder / "model.safetensors") as part:
+        save_model(model.module, str(part))
+    with write_whole(folder / "model.json") as part:
+        part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
+def load_folder(folder: str | Path) -> ImageModel:
+    """Return the model that `save_folder` wrote. Nothing in the folder is executed.
+
+    Raises:
+        ModelError: a file is missing, broken, or says something that is not known.
+    """
+    folder = Path(folder)
+    about = _read(folder / "model.json")
+    try:
+        settings = about["architecture"]
+        architecture = Architecture(settings["source"], settings["name"], dict(settings["arguments"]))
+        preprocess = Preprocess.from_json(about["preprocess"])
+        labels = Labels(_texts(about["labels"]), tuple(map(_texts, about.get("synonyms", ()))))
+        task, activation = about["task"], about["activation"]
+    except (KeyError, TypeError, ValueError, PreprocessError) as error:
+        raise ModelError(f"{folder.name}/model.json is not a model description ({error}).") from error
+    if task not in get_args(Task) or activation not in get_args(Activation):
+        raise ModelError(f"{folder.name}/model.json: task {task!r} or activation {activation!r} is unknown.")
+    module = architecture.build()
+    _fill(module, folder / "model.safetensors")
+    return ImageModel(module, preprocess, str(about["name"]), labels, task, activation, architecture)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError("labels must be lists of texts")
+    return tuple(value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelError(f"{path.parent} is no saved model: it has no model.json.")
+    if path.stat().st_size > MAX_JSON:
+        raise ModelError(f"{path.parent.name}/model.json is over {MAX_JSON // 2**20} MiB; it is not ours.")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path.parent.name}/model.json cannot be read ({error}).") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ModelError(
+            f"{path.parent.name}/model.json is not of format {FORMAT}; load it with the interp that wrote it."
+        )
+    if unknown := sorted(set(about) - set(KEYS)):
+        raise ModelError(f"{path.parent.name}/model.json has the unknown key {unknown[0]!r}.")
+    return about
+
+
+def _fill(module: Any, path: Path) -> None:
+    if not path.is_file():
+        raise ModelError(f"{path.parent} has a model.json and no model.safetensors.")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path.parent.name}/model.safetensors is broken ({error}).") from error
+    # Tied tensors are stored once; every name that is missing must share memory with one that is there.
+    state = module.state_dict()
+    there = {state[name].data_ptr() for name in tensors if name in state}
+    untied = [name for name in state if name not in tensors and state[name].data_ptr() not in there]
+    wrong = [n for n in tensors if n not in state or state[n].shape != tensors[n].shape]
+    if untied or wrong:
+        raise ModelError(
+            f"{path.parent.name}/model.safetensors does not fit the architecture: "
+            f"{(wrong + untied)[0]!r} is missing, unknown or of another shape."
+        )
+    module.load_state_dict(tensors, strict=False)

