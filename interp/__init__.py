@@ -1,0 +1,67 @@
+"""interp: where a trained CNN or U-Net looks, with which features, and whether the picture can be trusted.
+
+    >>> import interp
+    >>> explanation = interp.explain("efficientnet_lite0", "sample_images/cat.jpg", target="tiger cat")
+    >>> explanation.save("cat.png")
+
+Everything below is imported on first use, so `import interp` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interp import capture, images, layers, methods, models, targets, views
+    from interp.explaining import explain, remake
+    from interp.explanation import Explanation, Explanations
+    from interp.images import Preprocess, open_image
+    from interp.methods import attribute
+    from interp.models import Architecture, ImageModel, load
+
+__all__ = [
+    "Architecture",
+    "Explanation",
+    "Explanations",
+    "ImageModel",
+    "Preprocess",
+    "attribute",
+    "capture",
+    "explain",
+    "images",
+    "layers",
+    "load",
+    "methods",
+    "models",
+    "open_image",
+    "remake",
+    "targets",
+    "views",
+]
+
+_MODULES = ("capture", "images", "layers", "methods", "models", "targets", "views")
+_HOMES = {
+    "Architecture": "models",
+    "Explanation": "explanation",
+    "Explanations": "explanation",
+    "ImageModel": "models",
+    "Preprocess": "images",
+    "attribute": "methods",
+    "explain": "explaining",
+    "load": "models",
+    "open_image": "images",
+    "remake": "explaining",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"interp.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"interp.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'interp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

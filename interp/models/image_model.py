@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,6 +53,7 @@ class ImageModel:
         task: what it puts out: classes of the picture, classes of pixels, or a picture.
         activation: what makes probabilities of its logits.
         architecture: how to build the same network without weights; `None` if nobody can say.
+        origin: `source` and `weights` with which `load` finds it again; `None` for modules and learners.
 
     Example:
         >>> model = interp.load("efficientnet_lite0")
@@ -67,6 +68,7 @@ class ImageModel:
     task: Task = "classification"
     activation: Activation = "softmax"
     architecture: Architecture | None = None
+    origin: Mapping[str, str | None] | None = None
 
     @property
     def device(self) -> torch.device:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-NEAR = 4
+NEAR, NEAR_ENOUGH = 4, 0.6
 
 
 class LabelError(ValueError):
@@ -69,11 +69,14 @@ class Labels:
         if not self.names:
             return "it has no class names, so give the index."
         words = set(key.split())
-        near = [name for name in self.names if words & set(_key(name).split())][:NEAR]
-        for match in difflib.get_close_matches(key, [_key(name) for name in self.names], n=NEAR, cutoff=0.6):
-            name = next(name for name in self.names if _key(name) == match)
-            if name not in near:
-                near.insert(0, name)
+
+        def likeness(name: str) -> float:
+            shared = bool(words & set(_key(name).split()))
+            return difflib.SequenceMatcher(None, key, _key(name)).ratio() + shared
+
+        near = [
+            name for name in sorted(self.names, key=likeness, reverse=True) if likeness(name) > NEAR_ENOUGH
+        ]
         return (
             f"did you mean {_or([repr(name) for name in near[:NEAR]])}?" if near else "see its class names."
         )

@@ -121,18 +121,25 @@ def _find(
             "Learner or an nn.Module."
         )
     text = str(source)
+    model = _named(text, weights)
+    path = Path(source).expanduser()
+    if model is None and path.is_dir():
+        model = load_folder(path)
+    if model is not None:
+        return replace(model, origin={"source": text, "weights": None if weights is None else str(weights)})
+    if path.suffix.lower() in PICKLES:
+        return _from_pickle(path, preprocess, name, trust_pickle)
+    raise ModelError(_unknown(text))
+
+
+def _named(text: str, weights: str | Path | None) -> ImageModel | None:
     if text == OFFLINE:
         return offline_model()
     if text.startswith("torchvision:"):
         return torchvision_model(text.removeprefix("torchvision:"), weights)
     if text.startswith("timm:"):
         return timm_model(text.removeprefix("timm:"), weights)
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return load_folder(path)
-    if path.suffix.lower() in PICKLES:
-        return _from_pickle(path, preprocess, name, trust_pickle)
-    raise ModelError(_unknown(text))
+    return None
 
 
 def _from_module(module: nn.Module, preprocess: Preprocess | None, name: str | None) -> ImageModel:

@@ -1,0 +1,270 @@
+"""What `explain` gives back: a raw map with all that is needed to draw it, save it and make it again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from interp.files import write_whole
+from interp.images import Box
+from interp.methods import Method
+from interp.models import ImageModel, Prediction
+from interp.targets import LogitTarget, Target
+from interp.views import Scale, grid_figure, heat, overlay, three_panel, three_panel_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMAT = 1
+FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
+
+
+class ExplanationError(ValueError):
+    """An explanation cannot be saved, read or made again; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One map for one picture, target, layer and method.
+
+    Attributes:
+        map: raw values at the layer's own resolution, `(h, w)`, float32, signed, on the CPU.
+        picture: the original, RGB.
+        box: the rectangle of the original that the map covers.
+        prediction: the model's likeliest classes, empty when it is no classifier.
+        target: what was asked; `target.name` in words.
+        score: the target's value, a logit or a sum of logits.
+        probability: of the target, when it is one class.
+        layer: name of the layer.
+        method: the registered method.
+        model: the model that was explained.
+        path: where the picture came from, when it was a file.
+
+    Example:
+        >>> explanation = interp.explain("efficientnet_lite0", "sample_images/cat.jpg")
+        >>> explanation.show()
+        >>> explanation.save("cat.png")
+    """
+
+    map: torch.Tensor = field(repr=False)
+    picture: Image.Image = field(repr=False)
+    box: Box
+    prediction: tuple[Prediction, ...]
+    target: Target
+    score: float
+    probability: float | None
+    layer: str
+    method: Method
+    model: ImageModel
+    path: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Explanation {self.title!r}: {self.caption}>"
+
+    @property
+    def values(self) -> npt.NDArray[np.float32]:
+        """The map as an array."""
+        return self.map.numpy()
+
+    @property
+    def scale(self) -> Scale:
+        """The range that is drawn, and what there is to say in words when nothing can be."""
+        return Scale.of(self.values, self.method.display)
+
+    @property
+    def title(self) -> str:
+        """The target in words, with its probability when it is a class."""
+        share = "" if self.probability is None else f"  {100 * self.probability:.1f} %"
+        return self.target.name + share
+
+    @property
+    def caption(self) -> str:
+        """Method, layer, native size and model, for under the title."""
+        size = "×".join(map(str, self.map.shape))
+        return f"{self.method.title} · {self.layer} · {size} · {self.model.name}"
+
+    def heat(self, size: tuple[int, int] | None = None, colormap: str | None = None) -> Image.Image:
+        """Return the map alone in colours, `size` = (width, height); by default the box's."""
+        width, height = size or (round(self.box.width), round(self.box.height))
+        return heat(self.values, self.scale, (width, height), colormap)
+
+    def overlay(
+        self, opacity: float = 0.6, colormap: str | None = None, threshold: float | None = None
+    ) -> Image.Image:
+        """Return the map over the whole original; what the network never saw is faded."""
+        return overlay(self.picture, self.values, **self._drawing(opacity, colormap, threshold))
+
+    def panel(
+        self,
+        opacity: float = 0.6,
+        colormap: str | None = None,
+        threshold: float | None = None,
+        height: int = 224,
+    ) -> Image.Image:
+        """Return picture | map | overlay with words and a scale bar, drawn fast for many."""
+        style = self._drawing(opacity, colormap, threshold)
+        title, caption = self.title, self.caption
+        return three_panel(self.picture, self.values, title=title, caption=caption, height=height, **style)
+
+    def show(
+        self, opacity: float = 0.6, colormap: str | None = None, threshold: float | None = None
+    ) -> Figure:
+        """Return picture | map | overlay as a matplotlib figure, which a notebook displays."""
+        return three_panel_figure(
+            self.picture,
+            self.values,
+            title=self.title,
+            caption=self.caption,
+            bar_label=f"{self.method.title}, raw",
+            **self._drawing(opacity, colormap, threshold),
+        )
+
+    def _drawing(self, opacity: float, colormap: str | None, threshold: float | None) -> dict[str, Any]:
+        return {
+            "box": self._corners,
+            "display": self.method.display,
+            "opacity": opacity,
+            "colormap": colormap,
+            "threshold": threshold,
+        }
+
+    @property
+    def _corners(self) -> tuple[float, float, float, float]:
+        return (self.box.left, self.box.top, self.box.right, self.box.bottom)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a figure (`.png`, `.pdf`, `.svg`, `.jpg`, `.webp`), the map (`.npz`) or all of it (`.json`).
+
+        Raises:
+            ExplanationError: the ending is none of these.
+        """
+        path = Path(path)
+        kind = path.suffix.lower()
+        if kind not in (*FIGURES, ".npz", ".json"):
+            raise ExplanationError(f"{path.name}: end the name in .npz, .json or {', '.join(FIGURES)}.")
+        with write_whole(path) as part:
+            if kind == ".json":
+                part.write_text(self.to_json(), encoding="utf-8")
+            elif kind == ".npz":
+                np.savez_compressed(part, map=self.values, box=self._corners)
+            else:
+                self.show().savefig(part, dpi=160)
+        return path
+
+    def to_json(self) -> str:
+        """Return everything needed to make this explanation again, with hashes and versions.
+
+        A picture from a file is named by its path, any other is embedded. The hash of the weights is
+        taken now; `interp.remake` checks it, the pixels and the map.
+        """
+        return json.dumps(self._about(), indent=1, ensure_ascii=False)
+
+    def _about(self) -> dict[str, Any]:
+        if not isinstance(self.target, LogitTarget):
+            target: dict[str, Any] = {"callable": self.target.name}
+        else:
+            target = self.target.to_json()
+        values = self.values.astype("<f4").tobytes()
+        return {
+            "format": FORMAT,
+            "model": {
+                "name": self.model.name,
+                "origin": dict(self.model.origin) if self.model.origin else None,
+                "preprocess": self.model.preprocess.to_json(),
+                "weights_sha256": self.model.weights_hash(),
+            },
+            "picture": self._picture(),
+            "target": target,
+            "layer": self.layer,
+            "method": self.method.name,
+            "score": self.score,
+            "probability": self.probability,
+            "prediction": [[p.index, p.name, p.probability] for p in self.prediction],
+            "box": self.box.to_json(),
+            "map": {
+                "shape": list(self.map.shape),
+                "float32": base64.b64encode(values).decode(),
+                "sha256": hashlib.sha256(values).hexdigest(),
+            },
+            "versions": {package: version(package) for package in ("interp", "torch", "pillow", "timm")},
+        }
+
+    def _picture(self) -> dict[str, Any]:
+        about: dict[str, Any] = {"size": list(self.picture.size), "pixels_sha256": pixels_hash(self.picture)}
+        if self.path is not None:
+            return {"path": self.path, **about}
+        buffer = io.BytesIO()
+        self.picture.save(buffer, "PNG")
+        return {"png": base64.b64encode(buffer.getvalue()).decode(), **about}
+
+
+class Explanations(list[Explanation]):
+    """Several explanations, ordered by picture, then target, layer and method."""
+
+    def grid(self, opacity: float = 0.6, colormap: str | None = None, *, shared: bool = False) -> Figure:
+        """Return overlays in rows and columns.
+
+        Rows are what varies slowest (pictures, targets, layers), columns what varies fastest.
+
+        Raises:
+            ExplanationError: there is nothing to draw.
+        """
+        if not self:
+            raise ExplanationError("there is no explanation to draw.")
+        columns = _distinct([_labels(e)[_fastest(self)] for e in self])
+        rows = [self[start : start + len(columns)] for start in range(0, len(self), len(columns))]
+        return grid_figure(
+            [row[0].picture for row in rows],
+            [[e.values for e in row] for row in rows],
+            row_labels=[_row_label(row[0], self) for row in rows],
+            column_labels=columns,
+            boxes=[row[0]._corners for row in rows],
+            display=[row[0].method.display for row in rows],
+            opacity=opacity,
+            colormap=colormap,
+            shared=shared,
+            native=True,
+        )
+
+
+def pixels_hash(picture: Image.Image) -> str:
+    """Return the SHA-256 of a picture's RGB pixels."""
+    return hashlib.sha256(picture.convert("RGB").tobytes()).hexdigest()
+
+
+def _labels(explanation: Explanation) -> tuple[str, str, str, str]:
+    """Return what tells an explanation from the others, slowest first: picture, target, layer, method."""
+    picture = Path(explanation.path).name if explanation.path else f"picture {id(explanation.picture)}"
+    return picture, explanation.title, explanation.layer, explanation.method.title
+
+
+def _distinct(labels: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(labels))
+
+
+def _fastest(explanations: Sequence[Explanation]) -> int:
+    """Return which label varies fastest; it makes the columns."""
+    varying = [i for i in range(4) if len({_labels(e)[i] for e in explanations}) > 1]
+    return varying[-1] if varying else 3
+
+
+def _row_label(explanation: Explanation, every: Sequence[Explanation]) -> str:
+    column = _fastest(every)
+    labels = [
+        label
+        for i, label in enumerate(_labels(explanation))
+        if i != column and len({_labels(e)[i] for e in every}) > 1
+    ]
+    return "\n".join(labels[:2]) or explanation.title
