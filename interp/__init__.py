@@ -13,12 +13,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interp import capture, images, layers, methods, models, targets, views
+    from interp import capture, images, layers, methods, models, report, targets, views
     from interp.explaining import explain, remake
     from interp.explanation import Explanation, Explanations
     from interp.images import Preprocess, open_image
     from interp.methods import attribute
     from interp.models import Architecture, ImageModel, load
+    from interp.report import write_report
 
 __all__ = [
     "Architecture",
@@ -36,11 +37,13 @@ __all__ = [
     "models",
     "open_image",
     "remake",
+    "report",
     "targets",
     "views",
+    "write_report",
 ]
 
-_MODULES = ("capture", "images", "layers", "methods", "models", "targets", "views")
+_MODULES = ("capture", "images", "layers", "methods", "models", "report", "targets", "views")
 _HOMES = {
     "Architecture": "models",
     "Explanation": "explanation",
@@ -52,6 +55,7 @@ _HOMES = {
     "load": "models",
     "open_image": "images",
     "remake": "explaining",
+    "write_report": "report",
 }
 
 

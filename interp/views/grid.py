@@ -1,0 +1,288 @@
+"""Many overlays of one or more pictures in labelled rows and columns, as a matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from numbers import Real
+from typing import TYPE_CHECKING, ClassVar, Final, cast
+
+import numpy.typing as npt
+from PIL import Image
+
+from interp.views.frames import cell_size, fit, letterbox, scaled_box
+from interp.views.overlay import Box, Interpolation, bar, overlay
+from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
+from interp.views.scale import Display, Scale, as_map, number, shared_limits
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+# A font's size times this is the room for two numbers and a resolution beside each other.
+_ONE_LINE: Final = 18
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How the cells of a grid are drawn."""
+
+    opacity: float
+    colormap: str | None
+    threshold: float | None
+    interpolation: Interpolation
+    native: bool
+    shared: bool
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where things stand, in points; `pixels` is a cell's (width, height) in pixels."""
+
+    pixels: tuple[int, int]
+    high: float
+    top: float
+    under: float
+
+    left: ClassVar[float] = 38.0
+    margin: ClassVar[float] = 12.0
+    gap: ClassVar[float] = 6.0
+
+    @property
+    def wide(self) -> float:
+        return self.high * self.pixels[0] / self.pixels[1]
+
+    @property
+    def small_print(self) -> float:
+        return min(max(self.high * 0.055, 5.5), 8.0)
+
+    @property
+    def one_line(self) -> bool:
+        return self.wide >= _ONE_LINE * self.small_print
+
+    def x(self, column: int) -> float:
+        return self.left + column * (self.wide + self.gap)
+
+    def y(self, row: int) -> float:
+        return self.top + row * (self.high + self.under + self.gap)
+
+
+def grid_figure(
+    pictures: Image.Image | Sequence[Image.Image],
+    maps: Sequence[Sequence[npt.ArrayLike | None]],
+    *,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    title: str = "",
+    boxes: Box | Sequence[Box | None] | None = None,
+    display: Display | Sequence[Display] = "positive",
+    shared: bool = False,
+    show_picture: bool | None = None,
+    native: bool = False,
+    opacity: float = 0.6,
+    colormap: str | None = None,
+    threshold: float | None = None,
+    interpolation: Interpolation = "bilinear",
+    bar_label: str = "",
+    cell: float = 1.7,
+) -> Figure:
+    """Overlays in rows and columns: methods by layers, pictures by methods, classes by methods.
+
+    Under each overlay stand the ends of its own range. Words stand in the cells of maps with
+    nothing to draw, and of maps that are None.
+
+    Args:
+        pictures: one for all rows, or one for each row.
+        maps: rows of raw maps, each (height, width), or None where there is none.
+        row_labels: one for each row; two lines at most.
+        column_labels: one for each column; two lines at most.
+        title: one line above.
+        boxes: what the maps cover of the pictures, as in `overlay`: one for all, or one a row.
+        display: which part of the values is drawn: one for all, or one a row.
+        shared: draw all maps on one scale, with one bar, so that colours can be compared.
+        show_picture: begin each row with its plain picture; where None, if each has its own.
+        native: write the resolution of each map under it.
+        opacity: share of the heat, 0 to 1.
+        colormap: a key of `COLORMAPS`; each display's default where None.
+        threshold: part of the maximum, 0 to 1, under which nothing is drawn.
+        interpolation: how values between the map's positions are found.
+        bar_label: beside the shared scale bar.
+        cell: height of a cell, in inches; at least 1.2.
+
+    Returns:
+        A figure of its own; no window and no global state of matplotlib knows it.
+
+    Raises:
+        ValueError: numbers of rows, columns, pictures, boxes, displays and labels do not agree,
+            a scale is to be shared by unlike displays, or an argument is out of its range.
+
+    Example:
+        >>> cat = Image.new("RGB", (64, 64), "orange")
+        >>> maps = [[[[0.0, 1.0]], [[-1.0, -2.0]]]]
+        >>> figure = grid_figure(cat, maps, row_labels=["Grad-CAM"], column_labels=["a", "b"])
+    """
+    rows = _rows(pictures, maps, boxes, display, row_labels, column_labels)
+    if cell < 1.2:
+        raise ValueError(f"cell {cell}: give at least 1.2 inches, or no number can be read")
+    common = _common_scale(rows) if shared else None
+    style = _Style(opacity, colormap, threshold, interpolation, native, shared)
+    plain = show_picture if show_picture is not None else not isinstance(pictures, Image.Image)
+    columns = ["picture", *column_labels] if plain else list(column_labels)
+    layout = _layout(rows, cell, style, titled=bool(title))
+
+    bar_left = layout.x(len(columns)) + 3
+    right = layout.x(len(columns)) - layout.gap
+    if common:
+        right = bar_left + 9 + ROOM_FOR_NUMBERS + (14 if bar_label else 0)
+    page = Page(right + layout.margin, layout.y(len(rows)) + layout.margin - layout.gap)
+    page.text(layout.margin, layout.margin + 7, title, 12, right - layout.margin, bold=True)
+    _draw_labels(page, layout, row_labels, columns)
+    for index, row in enumerate(rows):
+        small = fit(row.picture, layout.pixels)
+        if plain:
+            shown = letterbox(small, layout.pixels)
+            page.picture(layout.x(0), layout.y(index), layout.wide, layout.high, shown)
+        for column, map in enumerate(row.maps, start=int(plain)):
+            at = layout.x(column), layout.y(index)
+            _draw_cell(page, layout, at, row, small, map, common, style)
+    if common:
+        length = layout.y(len(rows) - 1) + layout.high - layout.top
+        page.bar(bar_left, layout.top, 9, length, common, colormap, bar_label)
+    return page.figure
+
+
+def _layout(rows: list[_Row], cell: float, style: _Style, *, titled: bool) -> _Layout:
+    height = round(cell * PIXELS_PER_INCH)
+    # Narrower cells would have no room for their two numbers.
+    width = max(round(0.75 * height), *(cell_size(row.picture, height)[0] for row in rows))
+    top = _Layout.margin + (22 if titled else 0) + 28
+    layout = _Layout((width, height), cell * INCH, top, under=0.0)
+    lines = 2 if style.native and not style.shared and not layout.one_line else 1
+    strip = 3.0 if style.shared else 9.0
+    return replace(layout, under=strip + lines * 1.35 * layout.small_print)
+
+
+def _draw_labels(page: Page, layout: _Layout, rows: Sequence[str], columns: Sequence[str]) -> None:
+    for index, label in enumerate(columns):
+        x, y = layout.x(index) + layout.wide / 2, layout.top - 5
+        page.text(x, y, label, 9, layout.wide, lines=2, across="center", down="bottom")
+    for index, label in enumerate(rows):
+        x, y = layout.margin + 11, layout.y(index) + layout.high / 2
+        page.text(x, y, label, 9, layout.high, lines=2, across="center", upwards=True)
+
+
+@dataclass(frozen=True)
+class _Row:
+    picture: Image.Image
+    maps: Sequence[npt.ArrayLike | None]
+    box: Box | None
+    display: Display
+
+
+def _rows(
+    pictures: Image.Image | Sequence[Image.Image],
+    maps: Sequence[Sequence[npt.ArrayLike | None]],
+    boxes: Box | Sequence[Box | None] | None,
+    display: Display | Sequence[Display],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+) -> list[_Row]:
+    """One record a row, with whatever was given once for all repeated."""
+    count = len(maps)
+    each_picture = [pictures] * count if isinstance(pictures, Image.Image) else list(pictures)
+    each_display: list[Display] = [display] * count if isinstance(display, str) else list(display)
+    each_box: list[Box | None]
+    if boxes is None or (len(boxes) == 4 and isinstance(boxes[0], Real)):
+        each_box = [cast("Box | None", boxes)] * count
+    else:
+        each_box = list(cast("Sequence[Box | None]", boxes))
+    if count == 0 or not column_labels:
+        raise ValueError("maps: give at least one row and one column")
+    given = {
+        "pictures": len(each_picture),
+        "boxes": len(each_box),
+        "display": len(each_display),
+        "row_labels": len(row_labels),
+    }
+    for name, length in given.items():
+        if length != count:
+            raise ValueError(f"{name}: {length} given for {count} rows of maps")
+    for index, row in enumerate(maps):
+        if len(row) != len(column_labels):
+            raise ValueError(f"maps[{index}]: {len(row)} maps for {len(column_labels)} columns")
+    return [_Row(*parts) for parts in zip(each_picture, maps, each_box, each_display, strict=True)]
+
+
+def _common_scale(rows: list[_Row]) -> Scale | None:
+    """The scale that all maps share, or None where no map has anything to draw."""
+    displays = {row.display for row in rows}
+    if len(displays) > 1:
+        names = ", ".join(map(repr, sorted(displays)))
+        raise ValueError(f"shared: rows with displays {names} have no scale in common")
+    display = rows[0].display
+    maps = [values for values in chain.from_iterable(row.maps for row in rows) if values is not None]
+    limits = shared_limits(maps, display)
+    return Scale(*limits, display) if limits else None
+
+
+def _draw_cell(
+    page: Page,
+    layout: _Layout,
+    at: tuple[float, float],
+    row: _Row,
+    small: Image.Image,
+    map: npt.ArrayLike | None,
+    common: Scale | None,
+    style: _Style,
+) -> None:
+    """One overlay, with the range of its map under it."""
+    place = (*at, layout.wide, layout.high)
+    if map is None:
+        empty = page.picture(*place, Image.new("RGB", layout.pixels, (226, 226, 226)))
+        say_on(empty, "no map", layout.wide, 8, "middle")
+        return
+    limits = (common.low, common.high) if common else None
+    own, scale = Scale.of(map, row.display), Scale.of(map, row.display, limits)
+    view = overlay(
+        small,
+        map,
+        box=scaled_box(row.box, row.picture.size, small.size),
+        scale=scale,
+        opacity=style.opacity,
+        colormap=style.colormap,
+        threshold=style.threshold,
+        interpolation=style.interpolation,
+        words=False,
+    )
+    axes = page.picture(*place, letterbox(view, layout.pixels))
+    if scale.verdict is not None:
+        say_on(axes, scale.verdict, layout.wide, 7.5, "below")
+    rows, columns = as_map(map).shape
+    native = f"{rows}\N{MULTIPLICATION SIGN}{columns}" if style.native else ""
+    _draw_range(page, layout, at, own, native, style)
+
+
+def _draw_range(
+    page: Page,
+    layout: _Layout,
+    at: tuple[float, float],
+    own: Scale,
+    native: str,
+    style: _Style,
+) -> None:
+    """The map's own range: with a strip of its colours, or in words where colours are shared."""
+    (left, top), size, wide = at, layout.small_print, layout.wide
+    below, centre = top + layout.high + 3, left + wide / 2
+    if style.shared:
+        words = f"{own.text}  \N{MIDDLE DOT}  {native}" if native else own.text
+        page.text(centre, below, words, size, wide, muted=True, across="center", down="top")
+        return
+    strip = bar(own, style.colormap, (layout.pixels[0], 8))
+    page.picture(left, below, wide, 3.5, strip)
+    below += 6
+    low, high = number(own.low), number(own.high)
+    page.text(left, below, low, size, wide / 2, muted=True, down="top")
+    page.text(left + wide, below, high, size, wide / 2, muted=True, across="right", down="top")
+    below += 0 if layout.one_line else 1.35 * size
+    page.text(centre, below, native, size, wide, muted=True, across="center", down="top")
