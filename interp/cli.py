@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from interp.explanation import Explanation, Explanations
+    from interp.explanation import Explanations
     from interp.models import ImageModel
 
 app = typer.Typer(
@@ -61,15 +61,20 @@ def explain(
     """Explain pictures: where the model looks for a class. Several methods, layers or classes make a grid."""
     from interp import targets
     from interp.explaining import explain as explain_pictures
+    from interp.explanation import FIGURES, ExplanationError
     from interp.images import ImageError
     from interp.models import load
 
-    loaded = load(model, trust_pickle=trust_pickle)
     target = targets.several(*classes) if classes else targets.top(top)
     layers: Any = "stages" if layer == ["stages"] else layer
     kinds = [kind.lower().lstrip(".") for kind in save or ["png"]]
+    known = [ending.lstrip(".") for ending in (*FIGURES, ".json", ".npz")]
+    if wrong := [kind for kind in kinds if kind not in known]:
+        raise ExplanationError(f"--save {wrong[0]}: give one of {', '.join(known)}.")
+    loaded = load(model, trust_pickle=trust_pickle)
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
+    used: set[str] = set()
     for picture in pictures:
         try:
             found = explain_pictures(loaded, [picture], target, method or ["grad-cam"], layers)
@@ -77,31 +82,40 @@ def explain(
             failed += 1
             _complain(error)
             continue
-        first = found[0]
-        for written in _save(found, out, picture.stem, kinds):
-            typer.echo(f"{picture.name}: {first.title} ({_verdict(first)}) → {written}")
+        for explanation in found:
+            said = explanation.scale.verdict or explanation.scale.text
+            typer.echo(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
+        for written in _save(found, out, _unused(picture.stem, used), kinds):
+            typer.echo(f"  → {written}")
     if failed:
         _complain(f"{failed} of {len(pictures)} pictures could not be explained.")
         raise typer.Exit(1)
 
 
-def _verdict(explanation: Explanation) -> str:
-    return explanation.scale.verdict or f"{explanation.method.title} {explanation.scale.text}"
+def _unused(stem: str, used: set[str]) -> str:
+    """Return a name that no other picture of this command has: pictures of two folders may share one."""
+    name, number = stem, 1
+    while name in used:
+        number += 1
+        name = f"{stem}-{number}"
+    used.add(name)
+    return name
 
 
 def _save(found: Explanations, out: Path, stem: str, kinds: Sequence[str]) -> Iterator[Path]:
-    from interp.files import write_whole
-
     for kind in kinds:
-        if kind in ("json", "npz") or len(found) == 1:
-            for number, explanation in enumerate(found):
-                suffix = f"-{number + 1}" if len(found) > 1 else ""
-                yield explanation.save(out / f"{stem}{suffix}.{kind}")
+        if len(found) == 1:
+            yield found[0].save(out / f"{stem}.{kind}")
+        elif kind in ("json", "npz"):
+            for each in found:
+                parts = (each.target.name, each.layer, each.method.name)
+                yield each.save(out / f"{stem}.{'.'.join(map(_plain, parts))}.{kind}")
         else:
-            path = out / f"{stem}.{kind}"
-            with write_whole(path) as part:
-                found.grid().savefig(part, dpi=160)
-            yield path
+            yield found.save(out / f"{stem}.{kind}")
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "_.@-" else "-" for c in text)
 
 
 @app.command()

@@ -183,10 +183,14 @@ def remake(saved: str | Path, *, model: ModelLike | None = None, target: TargetL
         found_map = attribute(found, found.prepare([picture]), [query], [about["method"]], [about["layer"]])
         again = next(iter(explanations_of(found, found_map, 0, picture, path)))
         expected = about["map"]["float32"]
-    except (KeyError, TypeError) as error:
+    except ExplanationError:
+        raise
+    except (KeyError, TypeError, AttributeError) as error:
         raise ExplanationError(
             f"the JSON is not a saved explanation ({error} is missing or wrong)."
         ) from error
+    except ValueError as error:  # the sentences of models, pictures, layers and targets
+        raise ExplanationError(f"the explanation cannot be made again: {error}") from error
     if base64.b64encode(again.values.astype("<f4").tobytes()).decode() != expected:
         raise ExplanationError(
             "the map came out different: another version of torch, another machine, or a batch of several "
@@ -209,12 +213,12 @@ def _read(saved: str | Path) -> dict[str, Any]:
 
 
 def _model(about: dict[str, Any], given: ModelLike | None) -> ImageModel:
+    preprocess = Preprocess.from_json(about["preprocess"])
     if given is not None:
-        model = load(given)
+        model = load(given, preprocess=preprocess)
     elif about["origin"] is None:
         raise ExplanationError(f"{about['name']} was no named model; give it again: remake(..., model=...).")
     else:
-        preprocess = Preprocess.from_json(about["preprocess"])
         model = load(about["origin"]["source"], weights=about["origin"]["weights"], preprocess=preprocess)
     if model.weights_hash() != about["weights_sha256"]:
         raise ExplanationError(f"the weights of {model.name} are not those that made the saved explanation.")

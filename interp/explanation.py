@@ -6,7 +6,8 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = 1
+DPI = 160
 FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
 
 
@@ -158,9 +160,10 @@ class Explanation:
             if kind == ".json":
                 part.write_text(self.to_json(), encoding="utf-8")
             elif kind == ".npz":
-                np.savez_compressed(part, map=self.values, box=self._corners)
+                with part.open("wb") as file:  # to a name in capitals numpy would append its own ending
+                    np.savez_compressed(file, map=self.values, box=self._corners)
             else:
-                self.show().savefig(part, dpi=160)
+                self.show().savefig(part, dpi=DPI)
         return path
 
     def to_json(self) -> str:
@@ -216,27 +219,54 @@ class Explanations(list[Explanation]):
     def grid(self, opacity: float = 0.6, colormap: str | None = None, *, shared: bool = False) -> Figure:
         """Return overlays in rows and columns.
 
-        Rows are what varies slowest (pictures, targets, layers), columns what varies fastest.
+        Columns are what varies fastest among the maps of one picture, rows all the rest. Methods that are
+        drawn differently (positive, signed) stand in rows, because a row is drawn in one way.
 
         Raises:
             ExplanationError: there is nothing to draw.
         """
         if not self:
             raise ExplanationError("there is no explanation to draw.")
-        columns = _distinct([_labels(e)[_fastest(self)] for e in self])
-        rows = [self[start : start + len(columns)] for start in range(0, len(self), len(columns))]
+        keys = _keys(self)
+        across = _fastest(self, keys)
+        rows: dict[_Key, dict[Hashable, Explanation]] = {}
+        columns: dict[Hashable, Explanation] = {}
+        for key, explanation in zip(keys, self, strict=True):
+            rest = (*key[:across], *key[across + 1 :])
+            rows.setdefault(rest, {})[key[across]] = explanation
+            columns.setdefault(key[across], explanation)
+        first = [next(iter(row.values())) for row in rows.values()]
+        varying = [axis for axis in _varying(keys) if axis != across]
+        numbers = {picture: i + 1 for i, picture in enumerate(_distinct([key[0] for key in keys]))}
         return grid_figure(
-            [row[0].picture for row in rows],
-            [[e.values for e in row] for row in rows],
-            row_labels=[_row_label(row[0], self) for row in rows],
-            column_labels=columns,
-            boxes=[row[0]._corners for row in rows],
-            display=[row[0].method.display for row in rows],
+            [explanation.picture for explanation in first],
+            [[_values(row.get(column)) for column in columns] for row in rows.values()],
+            row_labels=[
+                _row_label(_labels(e, numbers[key[0]], full=True), varying)
+                for e, key in zip(first, rows, strict=True)
+            ],
+            column_labels=[_labels(e, 0, full=len(numbers) == 1)[across] for e in columns.values()],
+            boxes=[explanation._corners for explanation in first],
+            display=[explanation.method.display for explanation in first],
             opacity=opacity,
             colormap=colormap,
             shared=shared,
             native=True,
         )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the grid as a figure (`.png`, `.pdf`, `.svg`, `.jpg`, `.webp`).
+
+        Raises:
+            ExplanationError: the ending is none of these, or there is nothing to draw.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in FIGURES:
+            raise ExplanationError(f"{path.name}: end the name in {', '.join(FIGURES)}.")
+        figure = self.grid()
+        with write_whole(path) as part:
+            figure.savefig(part, dpi=DPI)
+        return path
 
 
 def pixels_hash(picture: Image.Image) -> str:
@@ -244,27 +274,53 @@ def pixels_hash(picture: Image.Image) -> str:
     return hashlib.sha256(picture.convert("RGB").tobytes()).hexdigest()
 
 
-def _labels(explanation: Explanation) -> tuple[str, str, str, str]:
-    """Return what tells an explanation from the others, slowest first: picture, target, layer, method."""
-    picture = Path(explanation.path).name if explanation.path else f"picture {id(explanation.picture)}"
-    return picture, explanation.title, explanation.layer, explanation.method.title
+_Key = tuple[Hashable, ...]
+_LAYER, _METHOD = 3, 4
 
 
-def _distinct(labels: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(labels))
+def _keys(explanations: Sequence[Explanation]) -> list[_Key]:
+    """Return what tells explanations apart: picture, model, target, layer, method and how often before."""
+    pixels = {id(e.picture): e.picture for e in explanations}
+    hashes = {number: pixels_hash(picture) for number, picture in pixels.items()}
+    keys: list[_Key] = []
+    repetitions: Counter[_Key] = Counter()
+    for e in explanations:
+        key = (hashes[id(e.picture)], id(e.model), e.target, e.layer, e.method)
+        keys.append((*key, repetitions[key]))
+        repetitions[key] += 1
+    return keys
 
 
-def _fastest(explanations: Sequence[Explanation]) -> int:
-    """Return which label varies fastest; it makes the columns."""
-    varying = [i for i in range(4) if len({_labels(e)[i] for e in explanations}) > 1]
-    return varying[-1] if varying else 3
+def _labels(explanation: Explanation, picture: int, *, full: bool) -> tuple[str, str, str, str, str, str]:
+    """Return a key in words; `full` with the target's probability, which is that of one picture."""
+    name = Path(explanation.path).name if explanation.path else f"picture {picture}"
+    target = explanation.title if full else explanation.target.name
+    return name, explanation.model.name, target, explanation.layer, explanation.method.title, ""
 
 
-def _row_label(explanation: Explanation, every: Sequence[Explanation]) -> str:
-    column = _fastest(every)
-    labels = [
-        label
-        for i, label in enumerate(_labels(explanation))
-        if i != column and len({_labels(e)[i] for e in every}) > 1
-    ]
-    return "\n".join(labels[:2]) or explanation.title
+def _distinct(items: Iterable[Hashable]) -> list[Hashable]:
+    return list(dict.fromkeys(items))
+
+
+def _varying(keys: Sequence[_Key]) -> list[int]:
+    return [axis for axis, values in enumerate(zip(*keys, strict=True)) if len(set(values)) > 1]
+
+
+def _fastest(explanations: Sequence[Explanation], keys: Sequence[_Key]) -> int:
+    """Return which part of the keys makes the columns: the last that varies among the maps of a picture."""
+    pictures: dict[Hashable, list[_Key]] = {}
+    for key in keys:
+        pictures.setdefault(key[0], []).append(key)
+    alike = len({e.method.display for e in explanations}) == 1
+    last = _METHOD if alike else _LAYER
+    return max((axis for own in pictures.values() for axis in _varying(own) if axis <= last), default=last)
+
+
+def _values(explanation: Explanation | None) -> npt.NDArray[np.float32] | None:
+    return None if explanation is None else explanation.values
+
+
+def _row_label(labels: Sequence[str], varying: Sequence[int]) -> str:
+    """Return two lines at most: the first thing that varies between rows, and the others."""
+    shown = [labels[axis] for axis in varying if labels[axis]] or [labels[2]]
+    return "\n".join([shown[0], " · ".join(shown[1:])]).strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,21 +21,13 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         ...     part.write_text("{}")
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=path.suffix)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}{path.suffix}")
+    # Readable for whom the umask says; the umask itself cannot be asked without setting it for all threads.
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield part
-        part.chmod(0o666 & ~_umask())
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    # Reading the mask means setting it; mkstemp files are private, reports are not.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

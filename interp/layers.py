@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,9 +97,9 @@ class LayerTable(Sequence[Layer]):
         """
         name, call = split_call(str(typed))
         mark = str(typed)[len(name) :]
-        if name in self._by_name:
+        if name in self._by_name and not isinstance(typed, int):
             return self._checked(name, call) + mark
-        if name.lstrip("-").isdigit():
+        if re.fullmatch(r"-?\d+", name):
             if not -len(self.rows) <= int(name) < len(self.rows):
                 raise LayerError(f"layer index {name} is outside 0 … {len(self.rows) - 1}.")
             return self._checked(self.rows[int(name)].name, call) + mark
@@ -160,21 +161,22 @@ def layer_table(
     runs, output = _watch(module, inputs)
     ends = _stage_ends(runs, inputs, output)
     flags = trainable or {name: p.requires_grad for name, p in module.named_parameters()}
+    asked = {id(p): bool(flags.get(name)) for name, p in module.named_parameters()}  # tied ones too
     rows: list[Layer] = []
     calls: dict[str, list[int]] = {}
     for i, run in enumerate(runs):
         calls.setdefault(run.name, []).append(i)
     for index, (name, part) in enumerate(item for item in module.named_modules() if item[0]):
         own = calls.get(name, [])
-        weights = dict(part.named_parameters(prefix=name))
+        weights = list(part.parameters())
         rows.append(
             Layer(
                 index=index,
                 name=name,
                 type=type(part).__name__,
                 shape=tuple(runs[own[-1]].output.shape[1:]) if own else None,
-                parameters=sum(p.numel() for p in weights.values()),
-                trainable=sum(p.numel() for key, p in weights.items() if flags.get(key)),
+                parameters=sum(p.numel() for p in weights),
+                trainable=sum(p.numel() for p in weights if asked[id(p)]),
                 depth=name.count(".") + 1,
                 calls=len(own),
                 stage=_stage_of(own[-1], runs, ends) if own else None,

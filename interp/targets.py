@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -44,6 +45,8 @@ class LogitTarget:
                 "say where. Give a callable, e.g. lambda output: output[:, 3].sum((1, 2))."
             )
         indices = [index for index, _ in self.terms]
+        if not all(0 <= index < output.shape[1] for index in indices):
+            raise TargetError(f"{self.name} asks for class {max(indices, key=abs)} of {output.shape[1]}.")
         weights = torch.tensor([c for _, c in self.terms], dtype=output.dtype, device=output.device)
         return output[:, indices] @ weights
 
@@ -51,13 +54,17 @@ class LogitTarget:
         return LogitTarget(self.terms + other.terms, f"{self.name} + {other.name}")
 
     def __sub__(self, other: LogitTarget) -> LogitTarget:
-        return LogitTarget(self.terms + (-other).terms, f"{self.name} − {other.name}")
+        return LogitTarget(self.terms + (-other).terms, f"{self.name} − {other._factor}")
 
     def __neg__(self) -> LogitTarget:
-        return LogitTarget(tuple((i, -c) for i, c in self.terms), f"−{self.name}")
+        return LogitTarget(tuple((i, -c) for i, c in self.terms), f"−{self._factor}")
 
     def __rmul__(self, factor: float) -> LogitTarget:
-        return LogitTarget(tuple((i, factor * c) for i, c in self.terms), f"{factor:g} · {self.name}")
+        return LogitTarget(tuple((i, factor * c) for i, c in self.terms), f"{factor:g} · {self._factor}")
+
+    @property
+    def _factor(self) -> str:
+        return f"({self.name})" if len(self.terms) > 1 else self.name
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `from_json`."""
@@ -171,8 +178,13 @@ def resolve(query: AnyTarget, logits: torch.Tensor, labels: Labels) -> tuple[Tar
         return (query,)
     if isinstance(query, (Query, Several)):
         return query.ask(logits, labels)
-    if isinstance(query, (int, str)):
-        return (_class(labels.find(query, _class_logits(logits).shape[0]), labels),)
+    if isinstance(query, (str, Integral)):  # numpy's integers too
+        return (
+            _class(
+                labels.find(query if isinstance(query, str) else int(query), _class_logits(logits).shape[0]),
+                labels,
+            ),
+        )
     if callable(query):
         return (CallableTarget(query, getattr(query, "__name__", type(query).__name__)),)
     raise TargetError(

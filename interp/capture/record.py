@@ -79,21 +79,30 @@ class Recording:
         return result
 
     def _keep(self, name: str, output: Any) -> Any:
-        """Keep what a layer gave and return a clone to go on with, safe from in-place operations."""
+        """Keep a clone of what a layer gave, safe from in-place operations, and return what goes on."""
         if not self._gradients:
-            self._calls[name].append(output)
-            return map_tensors(output, torch.clone)
+            self._calls[name].append(map_tensors(output, torch.clone))
+            return output
         # The model itself may sit inside no_grad; the graph starts here all the same.
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
             kept = map_tensors(output, _as_leaf)
             self._calls[name].append(kept)
             return map_tensors(kept, torch.clone)
 
 
 def _as_leaf(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.requires_grad or not tensor.is_floating_point():
-        return tensor
-    return tensor.detach().requires_grad_()
+    # Memory of its own: something inside the layer may hold the layer's output, and write to it later.
+    kept = tensor.clone()
+    return kept if kept.requires_grad or not kept.is_floating_point() else kept.requires_grad_()
+
+
+def _usable(_module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Clone the inputs that were made in inference mode; autograd cannot save those for a gradient."""
+
+    def normal(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.clone() if tensor.is_inference() else tensor
+
+    return map_tensors(args, normal), map_tensors(kwargs, normal)
 
 
 @contextmanager
@@ -125,6 +134,7 @@ def record(module: nn.Module, layers: Iterable[str], *, gradients: bool = False)
                 prepend=True,
             )
             stack.callback(handle.remove)
+        stack.callback(module.register_forward_pre_hook(_usable, with_kwargs=True, prepend=True).remove)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
         yield recording

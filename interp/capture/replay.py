@@ -37,6 +37,7 @@ class _Call:
     children: list[_Call] = field(default_factory=list)
     hooked: list[_Call] = field(default_factory=list)
     args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
     output: Any = None
     versions: tuple[int, ...] = ()
     finished: bool = False
@@ -46,20 +47,25 @@ class _Call:
     def key(self) -> tuple[int, int]:
         return id(self.module), self.number
 
-    def finish(self, args: tuple[Any, ...], output: Any, *, clone: bool) -> None:
+    def finish(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any, *, clone: bool) -> None:
+        # Tensors made in inference mode do not tell whether they were overwritten.
+        clone = clone or any(tensor.is_inference() for tensor in tensors_in(output))
         self.finished, self.cloned = True, clone
         self.output = map_tensors(output, torch.clone) if clone else output
-        self.versions = tuple(tensor._version for tensor in tensors_in(output))
+        self.versions = () if clone else _versions(output)
         # Hooks inside a call that a replay skips must still fire: a U-Net's skips live in them.
         for child in self.children:
             self.hooked += [*child.hooked, child] if child.module._forward_hooks else child.hooked
         if self.module._forward_hooks:
-            self.args = args
+            self.args, self.kwargs = args, kwargs
         self.children = []
 
     def overwritten(self) -> bool:
-        now = tuple(tensor._version for tensor in tensors_in(self.output))
-        return not self.cloned and now != self.versions
+        return not self.cloned and _versions(self.output) != self.versions
+
+
+def _versions(output: Any) -> tuple[int, ...]:
+    return tuple(tensor._version for tensor in tensors_in(output))
 
 
 class Replay:
@@ -71,14 +77,22 @@ class Replay:
     """
 
     def __init__(
-        self, module: nn.Module, layer: str, inputs: tuple[torch.Tensor, ...], steps: list[_Call]
+        self,
+        module: nn.Module,
+        layer: str,
+        inputs: tuple[torch.Tensor, ...],
+        steps: list[_Call],
+        output: Any,
+        *,
+        writes_inputs: bool,
     ) -> None:
         self._module = module
         self._layer = layer
         self._inputs = inputs
         self._steps = steps
+        self._writes_inputs = writes_inputs
         self.activation: torch.Tensor = steps[-1].output
-        self.output: Any = None
+        self.output = output
 
     def __call__(self, activation: torch.Tensor) -> Any:
         """Return the network's output with the layer's activation replaced.
@@ -95,8 +109,11 @@ class Replay:
             raise CaptureError(
                 f"{activation.shape[0]} activations for {pictures} inputs: give a multiple, K for each."
             )
+        inputs = [_expand(x, pictures, copies) for x in self._inputs]
+        if self._writes_inputs:
+            inputs = [x.clone() for x in inputs]
         with torch.inference_mode(False), self._skipping(activation, pictures, copies):
-            return self._module(*(_expand(x, pictures, copies) for x in self._inputs))
+            return self._module(*inputs)
 
     @contextmanager
     def _skipping(self, activation: torch.Tensor, pictures: int, copies: int) -> Iterator[None]:
@@ -112,9 +129,10 @@ class Replay:
 
             for inner in call.hooked:
                 arguments = map_tensors(inner.args, lambda t: _expand(t, pictures, copies))
+                named = map_tensors(inner.kwargs, lambda t: _expand(t, pictures, copies))
                 output = map_tensors(inner.output, ready)
                 with _patched({inner.module: lambda _run, *_args, output=output, **_kwargs: output}):
-                    inner.module(*arguments)
+                    inner.module(*arguments, **named)
             if call is layer:
                 return activation.clone() if call.cloned else activation
             return map_tensors(call.output, ready)
@@ -149,6 +167,7 @@ def replay(module: nn.Module, layer: str, *inputs: torch.Tensor, verify: bool = 
         True
     """
     with torch.inference_mode(False), torch.no_grad():
+        inputs = tuple(x.clone() for x in inputs)  # the caller's may change, or be of inference mode
         made = _remember(module, layer, inputs, clones=set())
         overwritten = {call.key for call in _kept(made._steps) if call.overwritten()}
         if overwritten:
@@ -166,10 +185,12 @@ def replay(module: nn.Module, layer: str, *inputs: torch.Tensor, verify: bool = 
 def _verify(made: Replay) -> None:
     pictures = made._inputs[0].shape[0]
     try:
-        again = made(made.activation.repeat_interleave(2, 0))
-        pairs = list(zip(tensors_in(again), tensors_in(made.output), strict=True))
-        same = all(_close(new, _expand(old, pictures, 2)) for new, old in pairs)
-    except RuntimeError as error:
+        again = list(tensors_in(made(made.activation.repeat_interleave(2, 0))))
+        output = list(tensors_in(made.output))
+        same = len(again) == len(output) and all(
+            _close(new, _expand(old, pictures, 2)) for new, old in zip(again, output, strict=True)
+        )
+    except Exception as error:  # whatever the network's own code raises when its state is missing
         raise CaptureError(f"layer {made._layer!r} cannot be replayed: {error}") from error
     if not same:
         raise CaptureError(
@@ -195,19 +216,20 @@ def _remember(
     target = submodule(module, name)
     counts: dict[nn.Module, int] = defaultdict(int)
     stack: list[_Call] = []
-    steps: list[_Call] = []
+    # The last |wanted| calls, counted from the end; otherwise the one that is wanted.
+    begun: deque[list[_Call]] = deque(maxlen=max(1, -wanted))
 
     def forward(part: nn.Module, run: Forward, *args: Any, **kwargs: Any) -> Any:
         call = _Call(part, counts[part], stack[-1] if stack else None)
         counts[part] += 1
-        if part is target and wanted in (-1, call.number):
-            steps[:] = [*_finished_before(stack), call]
+        if part is target and (wanted < 0 or wanted == call.number):
+            begun.append([*_finished_before(stack), call])
         stack.append(call)
         try:
             output = run(*args, **kwargs)
         finally:
             stack.pop()
-        call.finish(args, output, clone=call.key in clones)
+        call.finish(args, kwargs, output, clone=call.key in clones)
         if call.parent is not None:
             call.parent.children.append(call)
         return output
@@ -215,15 +237,15 @@ def _remember(
     def watching(part: nn.Module) -> Forward:
         return lambda run, *args, **kwargs: forward(part, run, *args, **kwargs)
 
+    given = [x.clone() for x in inputs]
     with _patched({part: watching(part) for part in module.modules()}):
-        output = module(*inputs)
-    if not steps:
+        output = module(*given)
+    if len(begun) < max(1, -wanted):
         raise CaptureError(
             f"layer {layer!r} did not run in this forward pass (it ran {counts[target]} times)."
         )
-    made = Replay(module, layer, inputs, steps)
-    made.output = output
-    return made
+    written = any(x._version for x in given)
+    return Replay(module, layer, inputs, begun[0], output, writes_inputs=written)
 
 
 def _finished_before(stack: list[_Call]) -> Iterator[_Call]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -46,10 +47,8 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 def split_call(layer: str) -> tuple[str, int]:
     """Split `name@call` into the module's name and which of its calls is meant (the last: -1)."""
-    name, mark, call = layer.rpartition("@")
-    if mark and call.lstrip("-").isdigit():
-        return name, int(call)
-    return layer, -1
+    found = re.fullmatch(r"(.*)@(-?\d+)", layer, re.DOTALL)
+    return (found[1], int(found[2])) if found else (layer, -1)
 
 
 def submodule(module: nn.Module, name: str) -> nn.Module:

@@ -8,11 +8,13 @@ work, and two threads never meet on one module.
 from __future__ import annotations
 
 import copy
+import dis
 import functools
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -22,6 +24,8 @@ from torch.overrides import TorchFunctionMode
 from interp.capture.structure import CaptureError
 
 POOL_SIZE = 8
+
+Structure = tuple[object, ...]
 
 
 def twin(module: nn.Module) -> nn.Module:
@@ -53,12 +57,12 @@ def twin(module: nn.Module) -> nn.Module:
                 f"{type(module).__name__} cannot be copied for a private run ({type(error).__name__}: "
                 f"{error}). Keep locks, files and generators out of the module's attributes."
             ) from error
-    _refuse_leaks(module, private)
     for part in private.modules():
         if getattr(part, "inplace", False) is True:
             part.inplace = False  # type: ignore[assignment]
         part._backward_hooks.clear()
         part._backward_pre_hooks.clear()
+    _refuse_leaks(module, private)
     return private.eval()
 
 
@@ -73,17 +77,17 @@ class TwinPool:
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
-        self._idle: deque[tuple[int, nn.Module]] = deque(maxlen=POOL_SIZE)
+        self._idle: deque[tuple[Structure, nn.Module]] = deque(maxlen=POOL_SIZE)
 
     @contextmanager
     def lend(self) -> Iterator[nn.Module]:
         """Yield a twin that nobody else has; after an exception it is thrown away, not lent again."""
-        state = structure_hash(self._module)
+        state = structure(self._module)
         private = self._take(state)
         yield private
         self._idle.append((state, private))
 
-    def _take(self, state: int) -> nn.Module:
+    def _take(self, state: Structure) -> nn.Module:
         while True:
             try:
                 made_from, private = self._idle.pop()
@@ -93,16 +97,26 @@ class TwinPool:
                 return private
 
 
-def structure_hash(module: nn.Module) -> int:
-    """Return a number that changes when modules, hooks or the memory of weights are replaced."""
-    parts: list[int] = []
+def structure(module: nn.Module) -> Structure:
+    """Return what a twin copies instead of sharing it: modules, hooks, plain attributes, places in memory.
+
+    The modules themselves are in it, not their ids: a new module soon gets the id of a freed one.
+    """
+    parts: list[object] = []
     for part in module.modules():
-        parts.append(id(part))
-        parts.extend(part._forward_hooks)
-        parts.extend(part._forward_pre_hooks)
-        tensors = (*part._parameters.values(), *part._buffers.values())
-        parts.extend(tensor.data_ptr() for tensor in tensors if tensor is not None)
-    return hash(tuple(parts))
+        parts += [part, *part._forward_hooks, *part._forward_pre_hooks]
+        for name, value in chain(vars(part).items(), part._parameters.items(), part._buffers.items()):
+            if isinstance(value, torch.Tensor):
+                parts.append((name, value.data_ptr(), value.shape, value.stride(), value.dtype))
+            elif name != "training" and _is_plain(value):
+                parts.append((name, value))
+    return tuple(parts)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or callable(value) or isinstance(value, (int, float, str))
 
 
 class _AliasTensors(TorchFunctionMode):
@@ -170,8 +184,9 @@ def _closes_over(value: Any, originals: set[int], depth: int) -> bool:
     if isinstance(value, types.FunctionType):
         inner += [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
         inner += value.__defaults__ or ()
+        inner += [value.__globals__.get(name) for name in _globals_read(value)]
     elif isinstance(value, types.MethodType):
-        inner += [value.__func__]
+        inner += [value.__func__, value.__self__]
     elif isinstance(value, functools.partial):
         inner += [value.func, *value.args, *value.keywords.values()]
     elif isinstance(value, (list, tuple)):
@@ -179,6 +194,10 @@ def _closes_over(value: Any, originals: set[int], depth: int) -> bool:
     elif isinstance(value, dict):
         inner += value.values()
     return any(_closes_over(item, originals, depth - 1) for item in inner)
+
+
+def _globals_read(function: types.FunctionType) -> set[str]:
+    return {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
 
 
 def _filled(cell: types.CellType) -> bool:

@@ -64,7 +64,9 @@ def attribute(
     names = [model.layers.resolve(layer) for layer in layers] if layers else [model.default_layer]
     differentiate = any(method.needs == "gradients" for method in chosen)
     with model.twin() as private, record(private, _once(names), gradients=differentiate) as recording:
-        output = main_output(private(inputs))
+        # A clone, because networks may change their input in place, and may save it for a backward pass,
+        # which autograd refuses for tensors made in inference mode.
+        output = main_output(private(inputs.clone()))
         queries = per_picture(target, len(inputs))
         targets = tuple(
             resolve(q, row, model.labels) for q, row in zip(queries, output.detach(), strict=True)

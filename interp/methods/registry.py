@@ -54,7 +54,7 @@ class Method:
 _REGISTRY: dict[str, Method] = {}
 _COSTS: dict[Needs, str] = {
     "activations": "1 forward",
-    "gradients": "1 forward, 1 backward from the output to the layer",
+    "gradients": "1 forward, 1 backward to the layer",
     "head": "1 forward",
 }
 
@@ -90,7 +90,7 @@ def get(name: str | Method) -> Method:
     """
     if isinstance(name, Method):
         return name
-    key = name.strip().lower().replace("_", "-").replace(" ", "-").replace("++", "-plus-plus")
+    key = str(name).strip().lower().replace("_", "-").replace(" ", "-").replace("++", "-plus-plus")
     if key in _REGISTRY:
         return _REGISTRY[key]
     bare = {known.replace("-", ""): known for known in _REGISTRY}

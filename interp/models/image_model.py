@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from interp.models.labels import Labels
 
 if TYPE_CHECKING:
     from interp.models.sources import Architecture
+
+_COMPARING = threading.Lock()
 
 Task = Literal["classification", "segmentation", "image"]
 Activation = Literal["softmax", "sigmoid", "none"]
@@ -123,7 +126,8 @@ class ImageModel:
         """Return an input of zeros, `(count, C, H, W)`, on the model's device and dtype."""
         height, width = self.preprocess.size
         shape = (count, self.preprocess.channels, height, width)
-        return torch.zeros(shape, device=self.device, dtype=self.dtype)
+        with torch.inference_mode(False):
+            return torch.zeros(shape, device=self.device, dtype=self.dtype)
 
     def prepare(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """Return the network's input for opened pictures, `(B, C, H, W)`, on its device and dtype."""
@@ -132,7 +136,7 @@ class ImageModel:
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the network's output without a graph; of nested outputs the first tensor."""
         with self.twin() as private, torch.inference_mode(False), torch.no_grad():
-            return main_output(private(inputs))
+            return main_output(private(inputs.clone()))
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the logits say in numbers of 0 … 1 (float32), along dimension 1."""
@@ -184,16 +188,19 @@ class ImageModel:
 
 def _compare(module: nn.Module, private: nn.Module, inputs: torch.Tensor) -> None:
     """Run the module and its twin once and refuse a twin that computes something else."""
-    modes = [(part, part.training) for part in module.modules()]
-    try:
-        for part, _ in modes:
-            part.training = False
-        with torch.inference_mode(False), torch.no_grad():
-            own = list(tensors_in(module(inputs)))
-            copied = list(tensors_in(private(inputs)))
-    finally:
-        for part, training in modes:
-            part.training = training
+    # One at a time: a second thread would take the modes set here for the user's own.
+    with _COMPARING:
+        modes = [(part, part.training) for part in module.modules()]
+        try:
+            for part, _ in modes:
+                part.training = False
+            with torch.inference_mode(False), torch.no_grad():
+                # Clones, because networks may change their input in place.
+                own = list(tensors_in(module(inputs.clone())))
+                copied = list(tensors_in(private(inputs.clone())))
+        finally:
+            for part, training in modes:
+                part.training = training
     same = len(own) == len(copied) and all(
         a.shape == b.shape and torch.allclose(a, b, rtol=1e-3, atol=1e-4, equal_nan=True)
         for a, b in zip(own, copied, strict=True)

@@ -44,13 +44,16 @@ class Labels:
         """Return the class that `wanted` names: an index, or a name whatever its capitals.
 
         Args:
-            wanted: `281`, `"281"`, `"tiger cat"`, `"tiger_cat"`.
+            wanted: `281`, `"281"` (when no class is called that), `"tiger cat"`, `"tiger_cat"`.
             count: number of outputs, when it may differ from the number of names.
 
         Raises:
             LabelError: no such class (with near misses), or several of that name (with their indices).
         """
         count = count if count is not None else len(self.names)
+        # Names come first: a class of digits may well be called "7" and be the second one.
+        if isinstance(wanted, str) and self.names.count(wanted) == 1:
+            return self.names.index(wanted)
         if not isinstance(wanted, str) or re.fullmatch(r"[+-]?\d+", wanted.strip()):
             index = int(wanted)
             if not 0 <= index < count:

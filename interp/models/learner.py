@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from interp.capture import CaptureError
 from interp.images import Fit, Preprocess
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
@@ -17,50 +22,61 @@ def is_learner(source: object) -> bool:
     )
 
 
-def from_learner(learner: Any, name: str, architecture: Architecture | None = None) -> ImageModel:
+def is_dense(model: ImageModel) -> bool:
+    """Whether the network puts out a value for every position, found by running it once.
+
+    Raises:
+        ModelError: it does not run on what its preprocessing makes.
+    """
+    blank = model.blank()
+    try:
+        return model.logits(blank).dim() == 4
+    except CaptureError:
+        raise
+    except RuntimeError as error:
+        raise ModelError(
+            f"{model.name} does not run on an input of {tuple(blank.shape)} ({str(error).splitlines()[0]}). "
+            "Say what it takes: load(..., preprocess=Preprocess((height, width), mean, std))."
+        ) from error
+
+
+def from_learner(
+    learner: Any, name: str, preprocess: Preprocess | None = None, architecture: Architecture | None = None
+) -> ImageModel:
     """Return the learner's network with what its validation pictures go through.
 
     The item's `Resize` (crop, squish or pad) is kept as it is. A second size in the batch transforms
     (`aug_transforms(size=...)`) is made in the same step, so pixels differ a little from fastai's two.
 
+    Args:
+        learner: with its data, or one that was exported without.
+        name: what to call it.
+        preprocess: instead of the learner's own.
+        architecture: how to build its network without weights, so that it can be saved.
+
     Raises:
         ModelError: the learner's pictures are not one image block, or come without a fixed size.
     """
-    vocabulary = getattr(learner.dls, "vocab", None) or ()
+    model = ImageModel(learner.model, preprocess or _preprocess(learner), name, architecture=architecture)
+    codes = [step.codes for step in _item_steps(learner) if type(step).__name__ == "AddMaskCodes"]
+    task: Task = "classification"
+    if is_dense(model):
+        # A hand-written data set without a mask block still says by its loss that pixels have classes.
+        classes = bool(codes) or "CrossEntropy" in type(learner.loss_func).__name__
+        task = "segmentation" if classes else "image"
+    vocabulary = codes[0] if codes else getattr(learner.dls, "vocab", None)
+    names = () if vocabulary is None or task == "image" else _names(list(vocabulary))
+    return replace(model, task=task, labels=Labels(names), activation=_activation(learner, task))
+
+
+def _names(vocabulary: list[Any]) -> tuple[str, ...]:
     if vocabulary and not isinstance(vocabulary[0], str) and hasattr(vocabulary[0], "__len__"):
-        vocabulary = vocabulary[-1]
-    task = _task(learner)
-    return ImageModel(
-        module=learner.model,
-        preprocess=_preprocess(learner),
-        name=name,
-        labels=Labels(tuple(map(str, vocabulary if task != "image" else ()))),
-        task=task,
-        activation=_activation(learner, task),
-        architecture=architecture,
-    )
+        vocabulary = list(vocabulary[-1])  # one vocabulary for each block: the target's is the last
+    return tuple(map(str, vocabulary))
 
 
-def _task(learner: Any) -> Task:
-    from fastai.vision.core import PILMask
-
-    kinds = {getattr(t, "type_tfms", None) for t in _types(learner)}
-    if any(isinstance(kind, type) and issubclass(kind, PILMask) for kind in kinds):
-        return "segmentation"
-    if any(
-        name.startswith(("Categor", "MultiCategor")) for name in (type(t).__name__ for t in _types(learner))
-    ):
-        return "classification"
-    import torch
-
-    with torch.no_grad():
-        dense = learner.dls.one_batch()[-1].dim() == 4
-    return "image" if dense else "classification"
-
-
-def _types(learner: Any) -> list[Any]:
-    pipelines = getattr(learner.dls, "tfms", None) or []
-    return [step for pipeline in pipelines for step in getattr(pipeline, "fs", [])]
+def _item_steps(learner: Any) -> list[Any]:
+    return list(learner.dls.valid.after_item.fs)
 
 
 def _activation(learner: Any, task: Task) -> Activation:
@@ -72,11 +88,9 @@ def _activation(learner: Any, task: Task) -> Activation:
 
 def _preprocess(learner: Any) -> Preprocess:
     from fastai.data.transforms import Normalize
-    from fastai.vision.augment import Resize, ResizeMethod
 
-    item = [t for t in learner.dls.valid.after_item.fs if isinstance(t, Resize)]
     normalize = [t for t in learner.dls.valid.after_batch.fs if isinstance(t, Normalize)]
-    sample = learner.dls.valid.one_batch()[0] if len(learner.dls.valid_ds) else learner.dls.one_batch()[0]
+    sample = _pictures(learner)
     if getattr(sample, "dim", lambda: 0)() != 4:
         raise ModelError(
             "the Learner's first input is not a batch of pictures; give its .model and a Preprocess."
@@ -85,6 +99,47 @@ def _preprocess(learner: Any) -> Preprocess:
     mean, std = (0.0,) * channels, (1.0,) * channels
     if normalize:
         mean, std = (tuple(getattr(normalize[0], key).flatten().tolist()) for key in ("mean", "std"))
+    return Preprocess((height, width), mean, std, fit=_fit(learner))
+
+
+def _pictures(learner: Any) -> Any:
+    """Return a batch of validation pictures as the network gets them, to see its shape."""
+    for part in (learner.dls.valid, learner.dls.train):
+        if len(part):
+            return part.one_batch()[0]
+    # An exported Learner has no pictures. An empty one shows the size, unless it comes out as it went in.
+    empty = np.zeros((61, 67, 3), dtype=np.uint8)
+    try:
+        batch = learner.dls.test_dl([empty], num_workers=0).one_batch()[0]
+    except Exception as error:
+        raise ModelError(
+            f"the exported Learner does not take a plain picture ({type(error).__name__}: {error}). Say what "
+            "its network takes: load(..., preprocess=Preprocess((height, width), mean, std))."
+        ) from error
+    if tuple(batch.shape[-2:]) == empty.shape[:2]:
+        raise ModelError(
+            "the exported Learner has no Resize, so nobody knows the size of its pictures. Give it: "
+            "load(..., preprocess=Preprocess((height, width), mean, std))."
+        )
+    return batch
+
+
+def _fit(learner: Any) -> Fit:
+    from fastai.vision.augment import PadMode, RandomResizedCrop, Resize, ResizeMethod
+
     fits: dict[Any, Fit] = {ResizeMethod.Squish: "squish", ResizeMethod.Pad: "pad", ResizeMethod.Crop: "crop"}
-    fit = fits[item[0].method] if item else "squish"
-    return Preprocess((height, width), mean, std, fit=fit)
+    for step in _item_steps(learner):
+        if isinstance(step, RandomResizedCrop):
+            _warn("goes through RandomResizedCrop, which is followed only as a squish")
+        elif isinstance(step, Resize):
+            if step.method == ResizeMethod.Pad and step.pad_mode != PadMode.Zeros:
+                _warn(f"has borders of {step.pad_mode}, which here are black (pad_mode='zeros')")
+            return fits[step.method]
+    return "squish"
+
+
+def _warn(what: str) -> None:
+    warnings.warn(
+        f"a validation picture of the Learner {what}; probabilities differ a little from learn.predict.",
+        stacklevel=2,
+    )

@@ -13,12 +13,13 @@ from torch import nn
 from interp.images import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
-from interp.models.learner import from_learner, is_learner
+from interp.models.learner import from_learner, is_dense, is_learner
 from interp.models.saved import load_folder
 from interp.models.sources import (
     OFFLINE,
     Architecture,
     ModelError,
+    first_channels,
     offline_model,
     timm_model,
     timm_preprocess,
@@ -114,7 +115,7 @@ def _find(
     if isinstance(source, nn.Module):
         return _from_module(source, preprocess, name)
     if is_learner(source):
-        return from_learner(source, name or f"learner:{type(source.model).__name__}")
+        return from_learner(source, name or f"learner:{type(source.model).__name__}", preprocess)
     if not isinstance(source, (str, Path)):
         raise ModelError(
             f"a model cannot be made of a {type(source).__name__}. Give a name, a saved folder, a fastai "
@@ -122,8 +123,12 @@ def _find(
         )
     text = str(source)
     model = _named(text, weights)
-    path = Path(source).expanduser()
-    if model is None and path.is_dir():
+    try:
+        path = Path(source).expanduser()
+        is_folder = path.is_dir()
+    except (OSError, RuntimeError) as error:  # a name too long for a file, a ~user who is not there
+        raise ModelError(_unknown(text)) from error
+    if model is None and is_folder:
         model = load_folder(path)
     if model is not None:
         return replace(model, origin={"source": text, "weights": None if weights is None else str(weights)})
@@ -134,7 +139,7 @@ def _find(
 
 def _named(text: str, weights: str | Path | None) -> ImageModel | None:
     if text == OFFLINE:
-        return offline_model()
+        return offline_model(weights)
     if text.startswith("torchvision:"):
         return torchvision_model(text.removeprefix("torchvision:"), weights)
     if text.startswith("timm:"):
@@ -143,20 +148,23 @@ def _named(text: str, weights: str | Path | None) -> ImageModel | None:
 
 
 def _from_module(module: nn.Module, preprocess: Preprocess | None, name: str | None) -> ImageModel:
-    while isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        module = module.module
-    module = getattr(module, "_orig_mod", module)  # torch.compile's wrapper keeps the module there
+    while (inner := _wrapped(module)) is not None:
+        module = inner
     if preprocess is None:
         preprocess = timm_preprocess(module) if hasattr(module, "pretrained_cfg") else _assumed(module)
     model = ImageModel(module, preprocess, name or type(module).__name__)
-    with torch.no_grad():
-        dense = model.logits(model.blank()).dim() == 4
-    return replace(model, task="segmentation") if dense else model
+    return replace(model, task="segmentation") if is_dense(model) else model
+
+
+def _wrapped(module: nn.Module) -> nn.Module | None:
+    parallel = isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel))
+    # torch.compile's wrapper keeps the module in _orig_mod.
+    inner = getattr(module, "module" if parallel else "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else None
 
 
 def _assumed(module: nn.Module) -> Preprocess:
-    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    if first is not None and first.in_channels == 1:
+    if first_channels(module) == 1:
         return Preprocess((224, 224), (0.5,), (0.5,), fit="cover", resize=256)
     return Preprocess((224, 224), IMAGENET_MEAN, IMAGENET_STD, fit="cover", resize=256)
 
@@ -175,7 +183,7 @@ def _from_pickle(path: Path, preprocess: Preprocess | None, name: str | None, tr
     except Exception as error:
         raise ModelError(f"{path.name} cannot be unpickled ({type(error).__name__}: {error}).") from error
     if is_learner(loaded):
-        return from_learner(loaded, name or path.stem)
+        return from_learner(loaded, name or path.stem, preprocess)
     if isinstance(loaded, nn.Module):
         return _from_module(loaded, preprocess, name or path.stem)
     raise ModelError(

@@ -52,8 +52,6 @@ def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any
             f"{model.name} cannot be saved: nobody can say how to build it without running its code. Give "
             "interp.load(module, architecture=Architecture('torchvision', 'resnet34', {'num_classes': 37}))."
         )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     about = {
         "format": FORMAT,
         "name": model.name,
@@ -70,10 +68,13 @@ def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any
         "history": dict(history or {}),
         "versions": {package: version(package) for package in ("interp", "torch", "timm", "torchvision")},
     }
+    text = json.dumps(about, indent=1, ensure_ascii=False)  # fails, if at all, before anything is written
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     with write_whole(folder / "model.safetensors") as part:
         save_model(model.module, str(part))
     with write_whole(folder / "model.json") as part:
-        part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
     return folder
 
 
@@ -87,7 +88,8 @@ def load_folder(folder: str | Path) -> ImageModel:
     about = _read(folder / "model.json")
     try:
         settings = about["architecture"]
-        architecture = Architecture(settings["source"], settings["name"], dict(settings["arguments"]))
+        source, model_name, name = map(_text, (settings["source"], settings["name"], about["name"]))
+        architecture = Architecture(source, model_name, dict(settings["arguments"]))
         preprocess = Preprocess.from_json(about["preprocess"])
         labels = Labels(_texts(about["labels"]), tuple(map(_texts, about.get("synonyms", ()))))
         task, activation = about["task"], about["activation"]
@@ -97,13 +99,19 @@ def load_folder(folder: str | Path) -> ImageModel:
         raise ModelError(f"{folder.name}/model.json: task {task!r} or activation {activation!r} is unknown.")
     module = architecture.build()
     _fill(module, folder / "model.safetensors")
-    return ImageModel(module, preprocess, str(about["name"]), labels, task, activation, architecture)
+    return ImageModel(module, preprocess, name, labels, task, activation, architecture)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise TypeError("labels must be lists of texts")
-    return tuple(value)
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.40} must be a list of texts")
+    return tuple(map(_text, value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} must be a text")
+    return value
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -141,4 +149,8 @@ def _fill(module: Any, path: Path) -> None:
             f"{path.parent.name}/model.safetensors does not fit the architecture: "
             f"{(wrong + untied)[0]!r} is missing, unknown or of another shape."
         )
+    # A network trained in another precision stays in it.
+    precisions = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    if len(precisions) == 1:
+        module.to(precisions.pop())
     module.load_state_dict(tensors, strict=False)

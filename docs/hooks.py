@@ -1,0 +1,133 @@
+"""What mkdocs fills in while it builds: tables made from the registry, the command line and the imports.
+
+A page asks for one with a comment of its own, `<!-- generated: methods -->`. What is generated cannot go stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent.parent / "interp"
+MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_context: Any) -> str:
+    """Put the generated text in the place of every mark on a page."""
+    return MARK.sub(lambda mark: GENERATORS[mark[1]](), markdown)
+
+
+def method_table() -> str:
+    """Return every registered method, one row each."""
+    from interp.methods import methods
+
+    rows = [
+        (f"`{m.name}`", m.title, f"`{m.formula}`", m.display, m.cost, m.paper) for m in methods()
+    ]
+    return _table(("name", "title", "formula", "drawn", "cost", "paper"), rows)
+
+
+def command_line() -> str:
+    """Return every command with its arguments and options."""
+    import typer
+
+    from interp.cli import app
+
+    group: Any = typer.main.get_command(app)
+    parts = []
+    for name, command in group.commands.items():
+        arguments = [p for p in command.params if not p.opts[0].startswith("-")]
+        given = [p.name.upper() + ("..." if p.nargs == -1 else "") for p in arguments]
+        usage = " ".join(word if p.required else f"[{word}]" for word, p in zip(given, arguments, strict=True))
+        rows = [_parameter(p) for p in command.params]
+        parts.append(
+            f"## interp {name}\n\n{command.help}\n\n```text\ninterp {name} [OPTIONS] {usage}".rstrip()
+            + "\n```\n\n"
+            + (_table(("argument or option", "default", "meaning"), rows) if rows else "It has no options.")
+        )
+    return "\n\n".join(parts)
+
+
+def _parameter(parameter: Any) -> tuple[str, str, str]:
+    is_option = parameter.opts[0].startswith("-")
+    names = parameter.opts if is_option else [parameter.name.upper()]
+    default = parameter.default
+    shown = "required" if parameter.required else "" if default in (None, False, "") else f"`{default}`"
+    return ", ".join(f"`{name}`" for name in names), shown, parameter.help or ""
+
+
+def import_map() -> str:
+    """Return the parts of the package from the lowest up, each with what it uses, or raise on an upward import."""
+    uses = {part: set(_imports(part)) - {part} for part in _parts()}
+    levels: dict[str, int] = {}
+    while len(levels) < len(uses):
+        ready = [part for part in uses if part not in levels and uses[part] <= levels.keys()]
+        if not ready:
+            circle = ", ".join(sorted(uses.keys() - levels.keys()))
+            raise SystemExit(f"interp imports in a circle: {circle}")
+        levels |= {part: 1 + max((levels[low] for low in uses[part]), default=-1) for part in ready}
+    order = sorted(uses, key=lambda part: (levels[part], part))
+    rows = [
+        (
+            str(levels[part]),
+            f"`{part}`",
+            _first_line(part),
+            ", ".join(f"`{low}`" for low in order if low in uses[part]) or "nothing of interp",
+        )
+        for part in reversed(order)
+    ]
+    return _table(("level", "part", "what it is", "uses"), rows)
+
+
+def _parts() -> list[str]:
+    files = [path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__"]
+    return sorted(files + [path.parent.name for path in PACKAGE.glob("*/__init__.py")])
+
+
+def _source(part: str) -> list[Path]:
+    folder = PACKAGE / part
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def _imports(part: str) -> Iterator[str]:
+    known = set(_parts())
+    for path in _source(part):
+        for name in _imported(ast.parse(path.read_text(encoding="utf-8"))):
+            pieces = name.split(".")
+            if pieces[0] == "interp" and len(pieces) > 1 and pieces[1] in known:
+                yield pieces[1]
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """Yield what runs imports, inside functions too; what only a type checker reads is left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        yield from _imported(node)
+
+
+def _first_line(part: str) -> str:
+    first = PACKAGE / part / "__init__.py"
+    path = first if first.is_file() else PACKAGE / f"{part}.py"
+    words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return words.partition("\n\n")[0].replace("\n", " ")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "methods": method_table,
+    "commands": command_line,
+    "imports": import_map,
+}

@@ -1,0 +1,93 @@
+"""Hand-written nets with known answers, and the registry that the tests run over."""
+
+import torch
+from torch import nn
+
+from interp.images import Preprocess
+from interp.methods import methods
+from interp.models import ImageModel
+
+EVERY = [method.name for method in methods()]
+TARGETED = [method.name for method in methods() if method.targeted]
+GRADIENTS = [method.name for method in methods() if method.needs == "gradients"]
+HALF = ((0.5,) * 3, (0.5,) * 3)
+
+
+class PooledLinear(nn.Module):
+    """features (any sign, or ReLU) → mean over positions → linear: every CAM is known in closed form."""
+
+    def __init__(self, channels=5, classes=4, *, relu=True, bias=True, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.conv = nn.Conv2d(3, channels, 3, padding=1)
+        self.act = nn.ReLU() if relu else nn.Identity()
+        self.fc = nn.Linear(channels, classes, bias=bias)
+        self.double()
+
+    def forward(self, x):
+        return self.fc(self.act(self.conv(x)).mean((2, 3)))
+
+
+class Tail(nn.Module):
+    """A bias-free ReLU and max-pool tail: HiResCAM's map sums to the score."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.features = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU())
+        self.tail = nn.Sequential(
+            nn.Conv2d(6, 8, 3, bias=False),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 4, 3, padding=1, bias=False),
+            nn.ReLU(),
+            nn.AdaptiveMaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16, 3, bias=False),
+        )
+        self.double()
+
+    def forward(self, x):
+        return self.tail(self.features(x))
+
+
+class Block(nn.Module):
+    """A small classifier with a residual, in-place or not; `layer` and what follows are convolutional."""
+
+    def __init__(self, *, inplace=True, classes=4, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace))
+        self.layer = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8))
+        self.relu = nn.ReLU(inplace)
+        self.conv = nn.Conv2d(8, 8, 3, 1, 1)
+        self.inplace = inplace
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(8, classes)
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.running_mean.uniform_(-0.3, 0.3)
+                part.running_var.uniform_(0.5, 1.5)
+
+    def forward(self, x):
+        a = self.layer(self.stem(x))
+        if self.inplace:
+            a += 0.1
+            b = self.conv(self.relu(a))
+            b += a
+        else:
+            a = a + 0.1
+            b = self.conv(self.relu(a))
+            b = b + self.relu(a)
+        return self.fc(self.pool(self.relu(b)).flatten(1))
+
+
+def model_of(module, size=(9, 11), **settings):
+    return ImageModel(module, Preprocess(size, *HALF), type(module).__name__, **settings)
+
+
+def inputs_for(model, count=1, seed=0):
+    height, width = model.preprocess.size
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(count, model.preprocess.channels, height, width, generator=generator)
+    return values.to(model.dtype)

@@ -1,0 +1,111 @@
+"""Two threads on one model give what each gives alone, for every pair of methods."""
+
+import itertools
+import sys
+import threading
+
+import pytest
+import torch
+from nets import EVERY, Block, inputs_for, model_of
+
+from interp.methods import attribute
+
+PAIRS = list(itertools.combinations_with_replacement([m for m in EVERY if m != "cam"], 2))
+ROUNDS = 3
+
+
+@pytest.fixture
+def _switch_often():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def together(jobs):
+    """Run every job in a thread of its own, started at one moment; return the results in order."""
+    barrier, results = threading.Barrier(len(jobs)), [None] * len(jobs)
+
+    def work(index, job):
+        barrier.wait()
+        try:
+            results[index] = job()
+        except BaseException as error:  # handed to the test's own thread
+            results[index] = error
+
+    threads = [threading.Thread(target=work, args=item) for item in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def assert_pairs_agree(model, pictures, target, layer):
+    def explain(number, method):
+        return attribute(model, pictures[number], target, [method], [layer]).maps[0, layer, method]
+
+    alone = {
+        (number, method): explain(number, method) for number in (0, 1) for method in EVERY if method != "cam"
+    }
+    for pair in PAIRS:
+        for _ in range(ROUNDS):
+            found = together([lambda n=n, m=m: explain(n, m) for n, m in enumerate(pair)])
+            for number, method in enumerate(pair):
+                assert torch.equal(found[number], alone[number, method]), pair
+
+
+@pytest.mark.usefixtures("_switch_often")
+@pytest.mark.slow
+def test_every_pair_on_a_classifier():
+    model = model_of(Block(), size=(16, 16))
+    assert_pairs_agree(model, [inputs_for(model, 1, seed) for seed in (1, 2)], 2, "layer")
+
+
+@pytest.mark.usefixtures("_switch_often")
+@pytest.mark.slow
+def test_every_pair_on_fastais_dynamic_unet():
+    from fastai.vision.models.unet import DynamicUnet
+
+    torch.manual_seed(0)
+    encoder = torch.nn.Sequential(
+        torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.ReLU(inplace=True)),
+        torch.nn.Sequential(torch.nn.Conv2d(4, 8, 3, 2, 1), torch.nn.ReLU(inplace=True)),
+        torch.nn.Sequential(torch.nn.Conv2d(8, 8, 3, 2, 1), torch.nn.ReLU(inplace=True)),
+    )
+    model = model_of(DynamicUnet(encoder, 3, (32, 32)).eval(), size=(32, 32), task="segmentation")
+    pictures = [inputs_for(model, 1, seed) for seed in (1, 2)]
+
+    def region(output):
+        return output[:, 1, 4:20, 6:30].sum((1, 2))
+
+    assert_pairs_agree(model, pictures, region, model.default_layer)
+
+
+@pytest.mark.usefixtures("_switch_often")
+def test_first_use_in_many_threads_leaves_the_users_modes():
+    for attempt in range(20):
+        net = Block().train()
+        net.layer.eval()
+        modes = [part.training for part in net.modules()]
+        model = model_of(net)
+        inputs = inputs_for(model, 1, attempt)
+        found = together(
+            [lambda m=model, x=inputs: attribute(m, x, 1, ["grad-cam"], ["layer"]).maps for _ in range(4)]
+        )
+        assert [part.training for part in net.modules()] == modes
+        assert all(torch.equal(f[0, "layer", "grad-cam"], found[0][0, "layer", "grad-cam"]) for f in found)
+
+
+@pytest.mark.usefixtures("_switch_often")
+def test_weights_that_change_between_calls_are_seen():
+    model = model_of(Block())
+    inputs = inputs_for(model, 1)
+    before = attribute(model, inputs, 1, ["grad-cam"], ["layer"]).maps[0, "layer", "grad-cam"]
+    with torch.no_grad():
+        model.module.fc.weight.mul_(2)
+    after = attribute(model, inputs, 1, ["grad-cam"], ["layer"]).maps[0, "layer", "grad-cam"]
+    torch.testing.assert_close(after, 2 * before)
