@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -83,9 +84,9 @@ def by_grad_cam(module: nn.Module, layer: str, *, kept: bool) -> Explain:
     return run
 
 
-def by_torchcam(module: nn.Module, layers: list[str]) -> Explain:
+def by_torchcam(module: nn.Module, layers: Sequence[str]) -> Explain:
     private = shared(module)
-    extractor = TorchCam(private, layers)
+    extractor = TorchCam(private, [*layers])
     return lambda inputs, classes: extractor(classes, private(inputs))
 
 
@@ -101,11 +102,16 @@ def one_by_one(explainers: Sequence[Explain]) -> Explain:
 
 
 def bound(cases: dict[str, Explain], inputs: torch.Tensor, classes: list[int]) -> dict[str, Case]:
-    return {name: lambda explain=explain: explain(inputs, classes) for name, explain in cases.items()}
+    return {name: functools.partial(explain, inputs, classes) for name, explain in cases.items()}
 
 
 def flops(case: Case) -> int:
-    """Return the floating-point operations of convolutions and matrix products, forward and backward."""
+    """Return the floating-point operations of convolutions and matrix products, forward and backward.
+
+    The first call is not counted: interp makes its twin in it. PyTorch counts the backward pass of a
+    depthwise convolution as that of a dense one, so full backward passes of EfficientNet look dearer.
+    """
+    case()
     with FlopCounterMode(display=False) as counter:
         case()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

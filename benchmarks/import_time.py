@@ -33,7 +33,7 @@ def main() -> None:
         name: functools.partial(subprocess.run, command, check=True, capture_output=True)
         for name, command in commands().items()
     }
-    rounds = interleave(cases, seconds=options.seconds, warmup=2, seed=options.seed)
+    rounds = interleave(cases, seconds=options.seconds, least=options.rounds, seed=options.seed)
     bare = rounds.time(BARE).median
     rows = [(name, rounds.time(name).text(0), f"{rounds.time(name).median - bare:.0f}") for name in cases]
     note = f"Median (quartiles) of {len(rounds)} fresh processes each, interleaved."

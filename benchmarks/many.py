@@ -78,7 +78,7 @@ def main() -> None:
         for title, contest in contests.items():
             cases = bound(contest, inputs, [100])
             count = {case: flops(run) for case, run in cases.items()}
-            rounds = interleave(cases, seconds=options.seconds, seed=options.seed)
+            rounds = interleave(cases, seconds=options.seconds, least=options.rounds, seed=options.seed)
             rows = [
                 (case, ms(rounds, case), times(rounds, case, FORWARD), f"{count[case] / count[FORWARD]:.3f}")
                 for case in cases

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,8 +21,8 @@ REPLAY = "replay"
 REMEMBER = "replay, remembering included"
 BATCH = f"one full pass of {COPIES}"
 SINGLE = f"{COPIES} full passes of one"
-LAYERS = {"ResNet-34": ("layer4", "layer3", "layer2"), "DynamicUnet": ("7", "5", "3", "0")}
-UNET_SIZE = 128
+LAYERS = {"ResNet-34": ("layer4", "layer3", "layer2"), "DynamicUnet": ("layers.7", "layers.5", "layers.3")}
+UNET_SIZE = 64
 NOTE = (
     "Median (quartiles) over {rounds} interleaved rounds. The full passes run the whole network and a hook "
     "puts the changed activation in the layer's place. Largest difference of the outputs: {error:.2g} of "
@@ -41,10 +43,35 @@ def substituted(module: nn.Module, layer: str, activation: torch.Tensor, inputs:
         lambda *_args: activation.clone(), prepend=True
     )
     try:
-        with torch.no_grad():
-            return module(inputs)
+        return module(inputs)
     finally:
         handle.remove()
+
+
+def ablated(activation: torch.Tensor) -> torch.Tensor:
+    """Return copies of one picture's activation, each with another channel set to zero."""
+    changed = activation.repeat_interleave(COPIES, 0)
+    changed[torch.arange(COPIES), torch.arange(COPIES)] = 0
+    return changed
+
+
+def contestants(
+    private: nn.Module, layer: str, picture: torch.Tensor, changed: torch.Tensor
+) -> dict[str, Callable[[], Any]]:
+    tail = replay(private, layer, picture)
+    many = picture.expand(COPIES, -1, -1, -1)
+    cases: dict[str, Callable[[], Any]] = {
+        REPLAY: lambda: tail(changed),
+        REMEMBER: lambda: replay(private, layer, picture)(changed),
+        BATCH: lambda: substituted(private, layer, changed, many),
+        SINGLE: lambda: [substituted(private, layer, one[None], picture) for one in changed],
+    }
+    return {name: functools.partial(_without_graph, case) for name, case in cases.items()}
+
+
+def _without_graph(case: Callable[[], Any]) -> Any:
+    with torch.no_grad():
+        return case()
 
 
 def main() -> None:
@@ -57,28 +84,14 @@ def main() -> None:
     tables, checks, data = [], [], {}
     for name, (module, picture) in networks.items():
         private = twin(module)
-        many = picture.expand(COPIES, -1, -1, -1)
         for layer in LAYERS[name]:
-            tail = replay(private, layer, picture)
-            changed = tail.activation.repeat_interleave(COPIES, 0)
-            changed[torch.arange(COPIES), torch.arange(COPIES)] = 0
-
-            with torch.no_grad():
-                ours, full = tail(changed), substituted(private, layer, changed, many)
+            changed = ablated(replay(private, layer, picture).activation)
+            cases = contestants(private, layer, picture, changed)
+            ours, full = cases[REPLAY](), cases[BATCH]()
             error = float((ours - full).abs().max() / (full.max() - full.min()))
-            cases = {
-                REPLAY: lambda tail=tail, changed=changed: _quiet(tail, changed),
-                REMEMBER: lambda private=private, layer=layer, picture=picture, changed=changed: _quiet(
-                    replay(private, layer, picture), changed
-                ),
-                BATCH: lambda private=private, layer=layer, many=many, changed=changed: substituted(
-                    private, layer, changed, many
-                ),
-                SINGLE: lambda private=private, layer=layer, picture=picture, changed=changed: [
-                    substituted(private, layer, one[None], picture) for one in changed
-                ],
-            }
-            rounds = interleave(cases, seconds=options.seconds, least=5, warmup=1, seed=options.seed)
+            rounds = interleave(
+                cases, seconds=options.seconds, least=options.rounds, warmup=1, seed=options.seed
+            )
             rows = [(case, ms(rounds, case), times(rounds, BATCH, case, 1)) for case in cases]
             where = f"{name}, {COPIES} changed activations of {layer}, {picture.shape[-1]} px"
             columns = ("", "ms", "times faster than one full pass")
@@ -86,11 +99,6 @@ def main() -> None:
             checks.append(Check(f"{name}, {layer}: difference of the outputs", error, 1e-5))
             data[where] = {"seconds": rounds.seconds, "error": error}
     publish("replay", "Replay of what comes after a layer", tables, checks, data, options.threads)
-
-
-def _quiet(tail: Any, changed: torch.Tensor) -> Any:
-    with torch.no_grad():
-        return tail(changed)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import rich
+import rich.console
 import rich.table
 from timing import Rounds
 
 FOLDER = Path(__file__).parent / "results"
+WIDTH = 110
 PACKAGES = ("torch", "torchvision", "timm", "fastai", "grad-cam", "torchcam", "captum")
 
 
@@ -41,7 +42,7 @@ class Table:
             shown.add_column(column, justify="right" if number else "left")
         for row in self.rows:
             shown.add_row(*row)
-        rich.print(shown)
+        rich.console.Console(width=WIDTH).print(shown)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def arguments(description: str, seconds: float) -> argparse.ArgumentParser:
     """Return the options that all timed benchmarks have."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seconds", type=float, default=seconds, help="time for each table (%(default)g)")
+    parser.add_argument("--rounds", type=int, default=9, help="at least so many (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="torch threads (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, pictures and order (%(default)s)")
     return parser

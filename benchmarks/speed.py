@@ -74,7 +74,7 @@ def main() -> None:
             )
             count = {case: flops(run) for case, run in cases.items()}
             work = {case: total / count[FORWARD] for case, total in count.items()}
-            rounds = interleave(cases, seconds=options.seconds, seed=options.seed)
+            rounds = interleave(cases, seconds=options.seconds, least=options.rounds, seed=options.seed)
             rows = [
                 (case, ms(rounds, case), times(rounds, case, FORWARD), f"{work[case]:.4f}") for case in cases
             ]

@@ -1,11 +1,13 @@
 """What mkdocs fills in while it builds: tables made from the registry, the command line and the imports.
 
-A page asks for one with a comment of its own, `<!-- generated: methods -->`. What is generated cannot go stale.
+A page asks for one with a comment of its own, `<!-- generated: methods -->`. What is generated cannot go
+stale.
 """
 
 from __future__ import annotations
 
 import ast
+import html
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +27,8 @@ def method_table() -> str:
     from interp.methods import methods
 
     rows = [
-        (f"`{m.name}`", m.title, f"`{m.formula}`", m.display, m.cost, m.paper) for m in methods()
+        (f"`{m.name}`", m.title, _code(m.formula), m.display, m.cost, m.paper.replace(";", ";<br>"))
+        for m in methods()
     ]
     return _table(("name", "title", "formula", "drawn", "cost", "paper"), rows)
 
@@ -41,7 +44,9 @@ def command_line() -> str:
     for name, command in group.commands.items():
         arguments = [p for p in command.params if not p.opts[0].startswith("-")]
         given = [p.name.upper() + ("..." if p.nargs == -1 else "") for p in arguments]
-        usage = " ".join(word if p.required else f"[{word}]" for word, p in zip(given, arguments, strict=True))
+        usage = " ".join(
+            word if p.required else f"[{word}]" for word, p in zip(given, arguments, strict=True)
+        )
         rows = [_parameter(p) for p in command.params]
         parts.append(
             f"## interp {name}\n\n{command.help}\n\n```text\ninterp {name} [OPTIONS] {usage}".rstrip()
@@ -60,7 +65,7 @@ def _parameter(parameter: Any) -> tuple[str, str, str]:
 
 
 def import_map() -> str:
-    """Return the parts of the package from the lowest up, each with what it uses, or raise on an upward import."""
+    """Return the parts of the package from the top down, each with what it uses; a circle is an error."""
     uses = {part: set(_imports(part)) - {part} for part in _parts()}
     levels: dict[str, int] = {}
     while len(levels) < len(uses):
@@ -119,6 +124,11 @@ def _first_line(part: str) -> str:
     path = first if first.is_file() else PACKAGE / f"{part}.py"
     words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return words.partition("\n\n")[0].replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    """Return code for a table: in backticks a bar would end the cell, and its escape would be shown."""
+    return f"<code>{html.escape(text).replace('|', '&#124;').replace('_', '&#95;')}</code>"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -30,7 +30,8 @@ def main() -> None:
     signed = interp.explain(model, both, target=contrast("tiger cat", "espresso"), method="hires-cam")
     _write(signed.panel(height=300), "contrast.jpg")
 
-    classes = interp.explain(model, both, target=several("tiger cat", "espresso"))
+    two = [both, SAMPLES / "coffee_and_shuttle.jpg"]
+    classes = interp.explain(model, two, target=several("tiger cat", "espresso", "space shuttle"))
     _write(_drawn(classes.grid()), "classes.jpg")
     methods = ["grad-cam", "grad-cam-plus-plus", "layer-cam", "eigen-cam"]
     compared = interp.explain(model, [both, coffee], method=methods)

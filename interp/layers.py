@@ -17,7 +17,15 @@ from interp.capture import CaptureError, record
 from interp.capture.structure import split_call, tensors_in
 
 # What hands features on and makes none of its own.
-_PASSING = (nn.Identity, nn.Flatten, nn.modules.dropout._DropoutNd)
+_PASSING = (
+    nn.Identity,
+    nn.Flatten,
+    nn.modules.dropout._DropoutNd,
+    nn.modules.padding._CircularPadNd,
+    nn.modules.padding._ConstantPadNd,
+    nn.modules.padding._ReflectionPadNd,
+    nn.modules.padding._ReplicationPadNd,
+)
 _POOLING = (
     nn.modules.pooling._AdaptiveAvgPoolNd,
     nn.modules.pooling._AdaptiveMaxPoolNd,
@@ -214,19 +222,22 @@ def _watch(module: nn.Module, inputs: torch.Tensor) -> tuple[list[_Run], torch.T
     def before(_module: nn.Module, _args: Any) -> None:
         inside.append(len(runs))
 
-    def after(name: str, part: nn.Module, output: Any) -> None:
+    def after(name: str, part: nn.Module, args: Any, output: Any) -> Any:
         leaf = len(runs) == inside.pop()
+        if leaf and args and output is args[0] and not isinstance(part, _PASSING):
+            output = output.view_as(output)  # computed in place: other values, so another identity
         tensors = [t for t in tensors_in(output) if t.is_floating_point()]
         if tensors and name:
             widest = max(tensors, key=lambda tensor: tensor.dim())
             runs.append(_Run(name, counts[name], part, widest, widest is not output, leaf))
             counts[name] += 1
+        return output
 
     try:
         for name, part in module.named_modules():
             handles.append(part.register_forward_pre_hook(before))
             handles.append(
-                part.register_forward_hook(lambda part, _args, out, name=name: after(name, part, out))
+                part.register_forward_hook(lambda part, args, out, name=name: after(name, part, args, out))
             )
         with torch.inference_mode(False), torch.no_grad():
             output = main_output(module(inputs))

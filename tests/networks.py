@@ -47,21 +47,22 @@ class UNet(nn.Module):
 
     def __init__(self, classes: int = 3, width: int = 4) -> None:
         super().__init__()
-        self.down1 = conv(3, width)
-        self.down2 = conv(width, 2 * width)
-        self.bottom = conv(2 * width, 4 * width)
+        self.down1 = conv(3, width)[:2]
+        self.down2 = conv(width, 2 * width)[:2]
+        self.bottom = conv(2 * width, 4 * width)[:2]
         self.up2 = conv(6 * width, 2 * width)
         self.up1 = conv(3 * width, width)
         self.logits = nn.Conv2d(width, classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        one = self.down1(x)
+        one = F.relu_(self.down1(x))
         two = self.down2(F.max_pool2d(one, 2))
         two += 0.25
+        F.relu_(two)
         low = self.bottom(F.max_pool2d(two, 2))
         low *= 1.5
+        F.relu_(low)
         up = self.up2(torch.cat([F.interpolate(low, scale_factor=2.0), two], 1))
-        F.relu_(one)
         return self.logits(self.up1(torch.cat([F.interpolate(up, scale_factor=2.0), one], 1)))
 
 
@@ -279,9 +280,7 @@ REPLAYABLE: dict[str, tuple[Builder, int]] = {
         32,
     ),
     "googlenet": (
-        seeded(
-            lambda: _vision.googlenet(weights=None, num_classes=10, aux_logits=False, init_weights=False)
-        ),
+        seeded(lambda: _vision.googlenet(weights=None, num_classes=10, aux_logits=False, init_weights=False)),
         32,
     ),
 }
@@ -313,7 +312,14 @@ def footprint(module: nn.Module) -> dict[str, object]:
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         grad = None if tensor.grad is None else (id(tensor.grad), tensor.grad.double().numpy().tobytes())
         value = tensor.detach().double().numpy().tobytes()
-        before[f"{name}!"] = (id(tensor), tensor.data_ptr(), tensor.requires_grad, tensor._version, grad, value)
+        before[f"{name}!"] = (
+            id(tensor),
+            tensor.data_ptr(),
+            tensor.requires_grad,
+            tensor._version,
+            grad,
+            value,
+        )
     return before
 
 

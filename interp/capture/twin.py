@@ -14,7 +14,6 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
 import torch
@@ -25,15 +24,14 @@ from interp.capture.structure import CaptureError
 
 POOL_SIZE = 8
 
-Structure = tuple[object, ...]
-
 
 def twin(module: nn.Module) -> nn.Module:
     """Return a private copy of `module` in eval mode that shares the memory of its weights.
 
     Every parameter and buffer of the copy is a frozen, detached alias: no memory is taken for weights,
-    and weights that go on training are seen. In-place activations are switched off and backward hooks
-    dropped; forward hooks stay, because networks such as fastai's `DynamicUnet` compute with them.
+    and weights that go on training are seen. Backward hooks are dropped; forward hooks stay, because
+    networks such as fastai's `DynamicUnet` compute with them. In-place activations stay as they are: a
+    network may compute with what they overwrite, and they are faster.
 
     Raises:
         CaptureError: the module cannot be copied (TorchScript, quantised or lazy modules, functions
@@ -58,8 +56,6 @@ def twin(module: nn.Module) -> nn.Module:
                 f"{error}). Keep locks, files and generators out of the module's attributes."
             ) from error
     for part in private.modules():
-        if getattr(part, "inplace", False) is True:
-            part.inplace = False  # type: ignore[assignment]
         part._backward_hooks.clear()
         part._backward_pre_hooks.clear()
     _refuse_leaks(module, private)
@@ -77,46 +73,62 @@ class TwinPool:
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
-        self._idle: deque[tuple[Structure, nn.Module]] = deque(maxlen=POOL_SIZE)
+        self._idle: deque[tuple[_Copied, nn.Module]] = deque(maxlen=POOL_SIZE)
 
     @contextmanager
     def lend(self) -> Iterator[nn.Module]:
         """Yield a twin that nobody else has; after an exception it is thrown away, not lent again."""
-        state = structure(self._module)
-        private = self._take(state)
+        copied, private = self._take()
         yield private
-        self._idle.append((state, private))
+        self._idle.append((copied, private))
 
-    def _take(self, state: Structure) -> nn.Module:
+    def _take(self) -> tuple[_Copied, nn.Module]:
         while True:
             try:
-                made_from, private = self._idle.pop()
+                copied, private = self._idle.pop()
             except IndexError:
-                return twin(self._module)
-            if made_from == state:
-                return private
+                # Noted before the copy is made: a change meanwhile is then seen as one.
+                return _Copied(self._module), twin(self._module)
+            if copied.still_holds():
+                return copied, private
 
 
-def structure(module: nn.Module) -> Structure:
-    """Return what a twin copies instead of sharing it: modules, hooks, plain attributes, places in memory.
+class _Copied:
+    """What a twin copies instead of sharing it: modules, hooks, attributes, and where weights lie.
 
-    The modules themselves are in it, not their ids: a new module soon gets the id of a freed one.
+    Asked before every run, so it compares dictionaries whole, which Python does at the speed of C. Whether
+    a module is in training mode does not count, as a twin never is.
     """
-    parts: list[object] = []
-    for part in module.modules():
-        parts += [part, *part._forward_hooks, *part._forward_pre_hooks]
-        for name, value in chain(vars(part).items(), part._parameters.items(), part._buffers.items()):
-            if isinstance(value, torch.Tensor):
-                parts.append((name, value.data_ptr(), value.shape, value.stride(), value.dtype))
-            elif name != "training" and _is_plain(value):
-                parts.append((name, value))
-    return tuple(parts)
+
+    def __init__(self, module: nn.Module) -> None:
+        self._noted = [
+            (now, dict(now))
+            for part in module.modules()
+            for now in (vars(part), part._modules, part._parameters, part._buffers, *_hooks(part))
+        ]
+        tensors = {id(t): t for _, then in self._noted for t in then.values() if isinstance(t, torch.Tensor)}
+        self._tensors = [(tensor, _place(tensor)) for tensor in tensors.values()]
+
+    def still_holds(self) -> bool:
+        """Whether the module is still what was copied."""
+        try:
+            return all(now == then or _same_but_mode(now, then) for now, then in self._noted) and all(
+                _place(tensor) == place for tensor, place in self._tensors
+            )
+        except Exception:  # attributes that cannot be compared have been replaced
+            return False
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple):
-        return all(_is_plain(item) for item in value)
-    return value is None or callable(value) or isinstance(value, (int, float, str))
+def _hooks(part: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
+    return part._forward_hooks, part._forward_pre_hooks
+
+
+def _same_but_mode(now: dict[Any, Any], then: dict[Any, Any]) -> bool:
+    return "training" in now and {**now, "training": None} == {**then, "training": None}
+
+
+def _place(tensor: torch.Tensor) -> tuple[object, ...]:
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 class _AliasTensors(TorchFunctionMode):

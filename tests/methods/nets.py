@@ -1,6 +1,7 @@
 """Hand-written nets with known answers, and the registry that the tests run over."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from interp.images import Preprocess
@@ -52,16 +53,16 @@ class Tail(nn.Module):
 
 
 class Block(nn.Module):
-    """A small classifier with a residual, in-place or not; `layer` and what follows are convolutional."""
+    """A small classifier with a residual and a reused ReLU; `change` says whether it works in place."""
 
-    def __init__(self, *, inplace=True, classes=4, seed=0):
+    def __init__(self, *, change=True, classes=4, seed=0):
         super().__init__()
         torch.manual_seed(seed)
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace))
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(change))
         self.layer = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8))
-        self.relu = nn.ReLU(inplace)
+        self.relu = nn.ReLU(change)
         self.conv = nn.Conv2d(8, 8, 3, 1, 1)
-        self.inplace = inplace
+        self.change = change
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(8, classes)
         for part in self.modules():
@@ -71,14 +72,15 @@ class Block(nn.Module):
 
     def forward(self, x):
         a = self.layer(self.stem(x))
-        if self.inplace:
+        if self.change:
             a += 0.1
-            b = self.conv(self.relu(a))
+            a = self.relu(F.hardtanh_(a, -0.5, 3.0))
+            b = self.conv(a)
             b += a
+            b.mul_(1.5)
         else:
-            a = a + 0.1
-            b = self.conv(self.relu(a))
-            b = b + self.relu(a)
+            a = self.relu(F.hardtanh(a + 0.1, -0.5, 3.0))
+            b = (self.conv(a) + a) * 1.5
         return self.fc(self.pool(self.relu(b)).flatten(1))
 
 

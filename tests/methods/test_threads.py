@@ -11,7 +11,7 @@ from nets import EVERY, Block, inputs_for, model_of
 from interp.methods import attribute
 
 PAIRS = list(itertools.combinations_with_replacement([m for m in EVERY if m != "cam"], 2))
-ROUNDS = 3
+ROUNDS = 2
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""Files are written whole or not at all."""
+
+import os
+import stat
+import threading
+
+import pytest
+
+from interp.files import write_whole
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail():
+        with write_whole(path) as part:
+            part.write_text("half of the n")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_the_old_file_stays_until_the_body_has_ended(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    path.write_text("old")
+    with write_whole(path) as part:
+        assert part.parent == tmp_path
+        assert part.suffix == ".gz"
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["a.tar.gz"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_decides_who_may_read(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with write_whole(tmp_path / "a") as part:
+            part.write_text("x")
+        assert os.umask(umask) == umask  # not even for a moment another: threads share it
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+
+
+def test_the_umask_is_never_touched(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("umask is the whole process's"))
+    with write_whole(tmp_path / "a") as part:
+        part.write_text("x")
+
+
+def test_threads_leave_one_whole_file(tmp_path):
+    path, barrier = tmp_path / "a", threading.Barrier(8)
+    texts = [str(number) * 100_000 for number in range(8)]
+
+    def write(text):
+        barrier.wait()
+        for _ in range(5):
+            with write_whole(path) as part:
+                part.write_text(text)
+            assert path.read_text() in texts
+
+    threads = [threading.Thread(target=write, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in texts
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_body_that_deletes_its_part_writes_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError), write_whole(tmp_path / "a") as part:
+        part.unlink()
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError), write_whole(tmp_path / "no" / "a"):
+        pytest.fail("the body must not run")
+
+
+def test_a_folder_in_the_way(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="a"), write_whole(tmp_path / "a") as part:
+        part.write_text("x")
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["é" * 60 + ".json", ".hidden", "no ending", "x" * 200, "a b.TXT"])
+def test_names(tmp_path, name):
+    with write_whole(tmp_path / name) as part:
+        part.write_text("x")
+    assert names(tmp_path) == [name]
