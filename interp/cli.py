@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Where a trained CNN or U-Net looks, with which features, and whether the picture can be trusted.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # Rich's help takes longer to import than everything else together
     pretty_exceptions_enable=False,
 )
 
@@ -58,7 +59,7 @@ def explain(
     ] = None,
     trust_pickle: Trust = False,
 ) -> None:
-    """Explain pictures: where the model looks for a class. Several methods, layers or classes make a grid."""
+    """Explain pictures. Several methods, layers or classes make a grid for each picture."""
     from interp import targets
     from interp.explaining import explain as explain_pictures
     from interp.explanation import FIGURES, ExplanationError
@@ -133,7 +134,11 @@ def report(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures in one pass.")] = 16,
     trust_pickle: Trust = False,
 ) -> None:
-    """Write a report of a folder: index.html, panels, contact sheet, raw maps. Goes on where it stopped."""
+    """Write a report of a folder of pictures.
+
+    An HTML page that opens offline, panels, a contact sheet and the raw maps. An interrupted report goes on
+    where it stopped when the same command is given again.
+    """
     from interp.models import load
     from interp.report import find_pictures, write_report
 
@@ -188,7 +193,7 @@ def layers(
     as_json: AsJson = False,
     trust_pickle: Trust = False,
 ) -> None:
-    """List a model's layers: names, shapes, stages, and the one that is explained by default."""
+    """List a model's layers. Names, shapes, stages, and the one that is explained by default."""
     from dataclasses import asdict
 
     from interp.models import load
@@ -259,7 +264,7 @@ def models(
 
 @app.command()
 def methods(as_json: AsJson = False) -> None:
-    """List the methods: what each computes, what it needs and costs."""
+    """List the methods. What each computes, how it is drawn and what it costs."""
     from interp.methods import methods as registered
 
     known = registered()
@@ -278,7 +283,7 @@ def remake(
     saved: Annotated[Path, typer.Argument(help="A .json written by `interp explain --save json`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path("remade.png"),
 ) -> None:
-    """Make an explanation again from its JSON and check that it is the same, byte for byte."""
+    """Make an explanation again from its JSON. The map must be the same, byte for byte."""
     from interp.explaining import remake as remake_explanation
 
     again = remake_explanation(saved)
@@ -294,7 +299,7 @@ def convert(
     ],
     trust_pickle: Trust = False,
 ) -> None:
-    """Convert a pickle that you trust into a folder that runs no code."""
+    """Convert a pickle into a safe model folder. Opening the pickle runs its code, so it must be yours."""
     from interp.models import load
 
     loaded: ImageModel = load(pickle, trust_pickle=trust_pickle)
