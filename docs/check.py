@@ -19,6 +19,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -53,7 +54,7 @@ def check_page(page: Path) -> int:
     names: dict[str, object] = {"__name__": "page"}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         shutil.copytree(ROOT / "sample_images", "sample_images")
-        for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+        for block, after in zip_longest(blocks, blocks[1:]):
             if text[: block.start()].rstrip().endswith(NOT_RUN):
                 continue
             line = text.count("\n", 0, block.start()) + 1

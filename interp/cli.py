@@ -292,7 +292,9 @@ def remake(
 
 @app.command()
 def convert(
-    pickle: Annotated[Path, typer.Argument(help="An exported Learner or a pickled module.")],
+    pickle: Annotated[
+        Path, typer.Argument(help="A pickled module, or a Learner whose network has a plain architecture.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Where to write model.safetensors and model.json.")],
     architecture: Annotated[
         str, typer.Option(help="What it is: torchvision:NAME or timm:NAME, so that nobody needs its code.")

@@ -242,7 +242,7 @@ class Explanations(list[Explanation]):
             [explanation.picture for explanation in first],
             [[_values(row.get(column)) for column in columns] for row in rows.values()],
             row_labels=[
-                _row_label(_labels(e, numbers[key[0]], full=True), varying)
+                _row_label(_labels(e, numbers[key[0]], full=True), varying, across)
                 for e, key in zip(first, rows, strict=True)
             ],
             column_labels=[_labels(e, 0, full=len(numbers) == 1)[across] for e in columns.values()],
@@ -275,7 +275,7 @@ def pixels_hash(picture: Image.Image) -> str:
 
 
 _Key = tuple[Hashable, ...]
-_LAYER, _METHOD = 3, 4
+_PICTURE, _TARGET, _LAYER, _METHOD = 0, 2, 3, 4
 
 
 def _keys(explanations: Sequence[Explanation]) -> list[_Key]:
@@ -320,7 +320,8 @@ def _values(explanation: Explanation | None) -> npt.NDArray[np.float32] | None:
     return None if explanation is None else explanation.values
 
 
-def _row_label(labels: Sequence[str], varying: Sequence[int]) -> str:
+def _row_label(labels: Sequence[str], varying: Sequence[int], across: int) -> str:
     """Return two lines at most: the first thing that varies between rows, and the others."""
-    shown = [labels[axis] for axis in varying if labels[axis]] or [labels[2]]
+    alone = labels[_PICTURE] if across == _TARGET else labels[_TARGET]
+    shown = [labels[axis] for axis in varying if labels[axis]] or [alone]
     return "\n".join([shown[0], " · ".join(shown[1:])]).strip()

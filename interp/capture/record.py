@@ -121,7 +121,8 @@ def record(module: nn.Module, layers: Iterable[str], *, gradients: bool = False)
         CaptureError: there is no such layer (with the nearest names).
 
     Example:
-        >>> with record(twin(model), ["layer4"], gradients=True) as recording:
+        >>> private = twin(model)
+        >>> with record(private, ["layer4"], gradients=True) as recording:
         ...     scores = private(images)[:, 281]
         >>> recording["layer4"].shape, recording.gradients(scores)["layer4"].shape
     """

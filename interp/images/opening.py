@@ -146,7 +146,7 @@ def _decode(data: bytes, name: str, limits: Limits) -> Image.Image:
 
 def _convert(image: Image.Image, name: str, limits: Limits) -> Image.Image:
     if isinstance(image, ImageFile.ImageFile) and image.format in ("EPS", "WMF"):
-        raise ImageError(f"{name} is a {image.format} drawing. Export it as PNG or JPEG first.")
+        raise ImageError(f"{name} holds a drawing ({image.format}). Export it as PNG or JPEG first.")
     _check_pixels(image.size, name, limits)
     image.load()
     return pil_to_rgb(image, name)

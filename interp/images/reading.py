@@ -101,7 +101,8 @@ def _near(path: Path) -> str:
             names = {entry.name.casefold(): entry.name for entry in itertools.islice(entries, 2000)}
     except OSError:
         return ""
-    near = difflib.get_close_matches(path.name.casefold(), names, n=3)
+    # A shared ending alone makes no two names alike.
+    near = difflib.get_close_matches(path.name.casefold(), names, n=3, cutoff=0.75)
     return f"Did you mean {' or '.join(_quote(names[key]) for key in near)}?" if near else ""
 
 

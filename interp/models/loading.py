@@ -173,8 +173,9 @@ def _from_pickle(path: Path, preprocess: Preprocess | None, name: str | None, tr
     if not trusted:
         raise ModelError(
             f"{path.name} is a pickle: opening it runs whatever code it holds. If you made it yourself, "
-            f"convert it once (`interp convert {path.name} FOLDER --trust-pickle`), or load its "
-            f"plain weights with interp.load('torchvision:resnet34', weights={path.name!r})."
+            f"trust it (trust_pickle=True, --trust-pickle), or convert it once: `interp convert {path.name} "
+            "FOLDER --architecture torchvision:resnet34 --trust-pickle`. Plain weights go with a name: "
+            f"interp.load('torchvision:resnet34', weights={path.name!r})."
         )
     if not path.is_file():
         raise ModelError(f"there is no file {path}.")

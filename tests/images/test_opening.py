@@ -254,7 +254,7 @@ def test_what_is_no_picture_is_called_by_its_name(kind, tmp_path):
 def test_eps_given_as_pillow_image_never_reaches_ghostscript():
     data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n"
     lazy = Image.open(io.BytesIO(data))
-    assert "EPS drawing" in message(lazy)
+    assert "a drawing (EPS)" in message(lazy)
 
 
 # --- limits

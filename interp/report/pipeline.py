@@ -1,0 +1,161 @@
+"""Decode, explain and draw one part of a report; the three overlap."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from interp.explaining import explanations_of
+from interp.explanation import Explanation
+from interp.files import write_whole
+from interp.images import Box, ImageError, PreprocessError, open_image
+from interp.methods import attribute
+from interp.models import ImageModel
+from interp.report.rows import ClassMap, Row
+from interp.targets import AnyTarget, LogitTarget
+from interp.views import three_panel
+
+THUMBNAIL = 320
+AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of every picture, and where its panel goes."""
+
+    model: ImageModel
+    folder: Path
+    panels: Path
+    target: AnyTarget
+    method: str
+    layer: str
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A picture ready for the network; the original itself is let go of."""
+
+    inputs: torch.Tensor
+    thumbnail: Image.Image
+    size: tuple[int, int]
+    box: Box
+
+
+def explain_files(job: Job, files: Sequence[tuple[int, Path]], tick: Callable[[], None]) -> list[Row]:
+    """Return a row for each numbered file, in order; a file that fails is a row with its reason."""
+    rows: list[Row] = []
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+        drawing: deque[list[Future[Row]]] = deque()
+        for batch, decoded in _decoded(job, files, pool):
+            drawing.append(_explained(job, batch, decoded, pool))
+            if len(drawing) > AHEAD:
+                rows += _finished(drawing.popleft(), tick)
+        while drawing:
+            rows += _finished(drawing.popleft(), tick)
+    return rows
+
+
+def _finished(batch: list[Future[Row]], tick: Callable[[], None]) -> Iterator[Row]:
+    for future in batch:
+        yield future.result()
+        tick()
+
+
+def _decoded(
+    job: Job, files: Sequence[tuple[int, Path]], pool: ThreadPoolExecutor
+) -> Iterator[tuple[Sequence[tuple[int, Path]], list[_Decoded | str]]]:
+    """Yield batches of decoded pictures, or the reasons why not, some batches ahead of the network."""
+    batches = [files[i : i + job.batch_size] for i in range(0, len(files), job.batch_size)]
+    waiting: deque[list[Future[_Decoded | str]]] = deque()
+    for number, batch in enumerate(batches):
+        while len(waiting) <= AHEAD and number + len(waiting) < len(batches):
+            coming = batches[number + len(waiting)]
+            waiting.append([pool.submit(_decode, job, path) for _, path in coming])
+        yield batch, [future.result() for future in waiting.popleft()]
+
+
+def _decode(job: Job, path: Path) -> _Decoded | str:
+    try:
+        picture = open_image(path)
+        inputs, box = job.model.preprocess(picture), job.model.preprocess.box(picture.size)
+    except (ImageError, PreprocessError) as error:
+        # A report is handed on: it names the file, not the folders of the machine that made it.
+        return str(error).replace(str(path), path.relative_to(job.folder).as_posix())
+    size = picture.size
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), reducing_gap=2.0)
+    return _Decoded(inputs, picture, size, box)
+
+
+def _explained(
+    job: Job,
+    batch: Sequence[tuple[int, Path]],
+    decoded: Sequence[_Decoded | str],
+    pool: ThreadPoolExecutor,
+) -> list[Future[Row]]:
+    good = [picture for picture in decoded if isinstance(picture, _Decoded)]
+    maps: Iterator[list[Explanation]] = iter(())
+    if good:
+        inputs = torch.stack([picture.inputs for picture in good])
+        inputs = inputs.to(device=job.model.device, dtype=job.model.dtype)
+        found = attribute(job.model, inputs, job.target, [job.method], [job.layer])
+        maps = (
+            list(explanations_of(job.model, found, row, picture.thumbnail, None))
+            for row, picture in enumerate(good)
+        )
+    made: list[Future[Row]] = []
+    for (number, path), picture in zip(batch, decoded, strict=True):
+        file = path.relative_to(job.folder).as_posix()
+        if isinstance(picture, str):
+            made.append(pool.submit(Row, file, picture))
+        else:
+            made.append(pool.submit(_draw, job, number, file, picture, next(maps)))
+    return made
+
+
+def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[Explanation]) -> Row:
+    first = found[0]
+    box = (decoded.box.left, decoded.box.top, decoded.box.right, decoded.box.bottom)
+    across, down = (small / full for small, full in zip(decoded.thumbnail.size, decoded.size, strict=True))
+    left, top, right, bottom = box
+    panel = three_panel(
+        decoded.thumbnail,
+        first.values,
+        title=first.title,
+        caption=f"{Path(file).name} · {first.caption}",
+        box=(left * across, top * down, right * across, bottom * down),
+        display=first.method.display,
+    )
+    name = f"{number:06d}-{_plain(Path(file).stem)}.jpg"
+    with write_whole(job.panels / name) as part:
+        panel.save(part, "JPEG", quality=90)
+    buffer = io.BytesIO()
+    decoded.thumbnail.save(buffer, "JPEG", quality=85)
+    return Row(
+        file,
+        size=decoded.size,
+        box=box,
+        prediction=first.prediction,
+        maps=tuple(_class_map(explanation) for explanation in found),
+        panel=name,
+        thumbnail=buffer.getvalue(),
+    )
+
+
+def _plain(stem: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in stem)[:60].strip("-") or "picture"
+
+
+def _class_map(explanation: Explanation) -> ClassMap:
+    target = explanation.target
+    single = explanation.probability is not None and isinstance(target, LogitTarget)
+    index = target.terms[0][0] if single and isinstance(target, LogitTarget) else None
+    return ClassMap(target.name, index, explanation.probability, explanation.score, explanation.values)
