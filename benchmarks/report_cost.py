@@ -2,8 +2,8 @@
 
     uv run python benchmarks/report_cost.py FOLDER --pictures 200
 
-Both are whole processes (start-up, imports and loading the model included), run in turn; the ratio is taken pair
-by pair. `marginal` leaves the start-up out: the difference to the same job on 8 pictures.
+Both are whole processes (start-up, imports and loading the model included), run in turn; ratios are taken
+pair by pair. `marginal` leaves the start-up out: the difference to the same job on 8 pictures.
 """
 
 from __future__ import annotations

@@ -53,9 +53,10 @@ def split_call(layer: str) -> tuple[str, int]:
 
 def submodule(module: nn.Module, name: str) -> nn.Module:
     """Return the module called `name`, or raise `CaptureError` with the nearest names."""
-    modules: dict[str, nn.Module] = dict(module.named_modules())
-    if name in modules:
-        return modules[name]
-    near = difflib.get_close_matches(name, [known for known in modules if known], n=3, cutoff=0.3)
+    try:
+        return module.get_submodule(name)
+    except AttributeError:
+        known = [known for known, _ in module.named_modules() if known]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
     hint = f"; did you mean {', '.join(map(repr, near))}?" if near else "."
     raise CaptureError(f"{type(module).__name__} has no layer {name!r}{hint}")

@@ -101,22 +101,34 @@ class _Copied:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._noted = [
-            (now, dict(now))
+        live = [
+            part_of
             for part in module.modules()
-            for now in (vars(part), part._modules, part._parameters, part._buffers, *_hooks(part))
+            for part_of in (vars(part), part._modules, part._parameters, part._buffers, *_hooks(part))
         ]
-        tensors = {id(t): t for _, then in self._noted for t in then.values() if isinstance(t, torch.Tensor)}
-        self._tensors = [(tensor, _place(tensor)) for tensor in tensors.values()]
+        # Most are empty, and that they still are is seen fastest.
+        self._empty = [one for one in live if not one]
+        self._now = [one for one in live if one]
+        self._then = [dict(one) for one in self._now]
+        tensors = {id(t): t for noted in self._then for t in noted.values() if isinstance(t, torch.Tensor)}
+        self._tensors = list(tensors.values())
+        self._places = self._look()
 
     def still_holds(self) -> bool:
         """Whether the module is still what was copied."""
         try:
-            return all(now == then or _same_but_mode(now, then) for now, then in self._noted) and all(
-                _place(tensor) == place for tensor, place in self._tensors
-            )
+            same = not any(self._empty) and self._look() == self._places
+            return same and (self._now == self._then or self._only_modes_differ())
         except Exception:  # attributes that cannot be compared have been replaced
             return False
+
+    def _look(self) -> list[tuple[object, ...]]:
+        # The twin keeps the old memory alive, so other weights are never found at the same address.
+        return [(tensor.data_ptr(), tensor.shape, tensor.stride()) for tensor in self._tensors]
+
+    def _only_modes_differ(self) -> bool:
+        pairs = zip(self._now, self._then, strict=True)
+        return all(now == then or _same_but_mode(now, then) for now, then in pairs)
 
 
 def _hooks(part: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
@@ -125,10 +137,6 @@ def _hooks(part: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
 
 def _same_but_mode(now: dict[Any, Any], then: dict[Any, Any]) -> bool:
     return "training" in now and {**now, "training": None} == {**then, "training": None}
-
-
-def _place(tensor: torch.Tensor) -> tuple[object, ...]:
-    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 class _AliasTensors(TorchFunctionMode):

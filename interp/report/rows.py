@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from interp.files import write_whole
 from interp.models import Prediction
 
-
 GROUP = 4096
 
 
