@@ -103,6 +103,10 @@ class Replay:
         Raises:
             CaptureError: the batch is not a multiple of the inputs'.
         """
+        return self._run(activation, handed=[])
+
+    def _run(self, activation: torch.Tensor, handed: list[tuple[_Call, torch.Tensor]]) -> Any:
+        """Replay, and note in `handed` the clones that were handed out, of which calls."""
         pictures = self._inputs[0].shape[0]
         copies, rest = divmod(activation.shape[0], pictures)
         if rest or not copies:
@@ -112,30 +116,41 @@ class Replay:
         inputs = [_expand(x, pictures, copies) for x in self._inputs]
         if self._writes_inputs:
             inputs = [x.clone() for x in inputs]
-        with torch.inference_mode(False), self._skipping(activation, pictures, copies):
+        with torch.inference_mode(False), self._skipping(activation, pictures, copies, handed):
             return self._module(*inputs)
 
     @contextmanager
-    def _skipping(self, activation: torch.Tensor, pictures: int, copies: int) -> Iterator[None]:
+    def _skipping(
+        self,
+        activation: torch.Tensor,
+        pictures: int,
+        copies: int,
+        handed: list[tuple[_Call, torch.Tensor]],
+    ) -> Iterator[None]:
         decisions: dict[nn.Module, deque[_Call | None]] = defaultdict(deque)
         for step in self._steps:
             decisions[step.module].append(step if step.finished else None)
         layer = self._steps[-1]
 
-        def remembered(call: _Call) -> Any:
-            def ready(tensor: torch.Tensor) -> torch.Tensor:
-                expanded = _expand(tensor, pictures, copies)
-                return expanded.clone() if call.cloned else expanded
+        def safe(call: _Call, tensor: torch.Tensor) -> torch.Tensor:
+            if not call.cloned:
+                return tensor
+            handed.append((call, tensor.clone()))
+            return handed[-1][1]
 
+        def expanded(call: _Call) -> Any:
+            return map_tensors(call.output, lambda t: safe(call, _expand(t, pictures, copies)))
+
+        def remembered(call: _Call) -> Any:
             for inner in call.hooked:
                 arguments = map_tensors(inner.args, lambda t: _expand(t, pictures, copies))
                 named = map_tensors(inner.kwargs, lambda t: _expand(t, pictures, copies))
-                output = map_tensors(inner.output, ready)
+                output = expanded(inner)
                 with _patched({inner.module: lambda _run, *_args, output=output, **_kwargs: output}):
                     inner.module(*arguments, **named)
             if call is layer:
-                return activation.clone() if call.cloned else activation
-            return map_tensors(call.output, ready)
+                return safe(call, activation)
+            return expanded(call)
 
         def wrapper(queue: deque[_Call | None]) -> Forward:
             def forward(run: Forward, *args: Any, **kwargs: Any) -> Any:
@@ -178,14 +193,16 @@ def replay(module: nn.Module, layer: str, *inputs: torch.Tensor, verify: bool = 
                 "choose a layer inside it."
             )
         if verify:
-            _verify(made)
+            _keep_cloning(made, _verify(made))
     return made
 
 
-def _verify(made: Replay) -> None:
+def _verify(made: Replay) -> list[tuple[_Call, torch.Tensor]]:
+    """Replay twice over what was remembered, compare, and return the clones that were handed out."""
     pictures = made._inputs[0].shape[0]
+    handed: list[tuple[_Call, torch.Tensor]] = []
     try:
-        again = list(tensors_in(made(made.activation.repeat_interleave(2, 0))))
+        again = list(tensors_in(made._run(made.activation.repeat_interleave(2, 0), handed)))
         output = list(tensors_in(made.output))
         same = len(again) == len(output) and all(
             _close(new, _expand(old, pictures, 2)) for new, old in zip(again, output, strict=True)
@@ -197,6 +214,18 @@ def _verify(made: Replay) -> None:
             f"layer {made._layer!r} cannot be replayed: the network keeps state between its modules that "
             "no hook or return value shows. Run it in full instead."
         )
+    return handed
+
+
+def _keep_cloning(made: Replay, handed: list[tuple[_Call, torch.Tensor]]) -> None:
+    """Let only those calls go on handing out clones whose clone a replay wrote to.
+
+    Most in-place operations before the layer are themselves skipped, and cloning for them what is expanded
+    to a large batch would cost more than the replay.
+    """
+    written = {call for call, clone in handed if clone.is_inference() or clone._version}
+    for call in _kept(made._steps):
+        call.cloned = call in written
 
 
 def _close(new: torch.Tensor, old: torch.Tensor) -> bool:
