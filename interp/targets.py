@@ -37,6 +37,12 @@ class LogitTarget:
     terms: tuple[tuple[int, float], ...]
     name: str
 
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise TargetError(
+                f"the target {self.name!r} has no terms; give one (class, coefficient) at least."
+            )
+
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
         """Return `(B,)` scores of `(B, classes)` logits."""
         if output.dim() != 2:
