@@ -1,0 +1,31 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# isort: off
+# In the order of `interp --help`.
+from interp.cli import explain  # noqa: F401
+from interp.cli import report  # noqa: F401
+from interp.cli import layers  # noqa: F401
+from interp.cli import models  # noqa: F401
+
+# isort: on
+from interp.cli.options import app
+from interp.cli.printing import complain
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line; a known failure is one sentence and a non-zero exit, not a traceback."""
+    try:
+        app()
+    except Exception as error:
+        known = type(error).__module__.startswith("interp.") or isinstance(error, OSError)
+        if not known or os.environ.get("INTERP_TRACEBACK"):
+            raise
+        complain(error)
+        sys.exit(2)

@@ -1,0 +1,103 @@
+"""`interp explain` and `interp remake`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from interp.cli.options import Classes, Model, Trust, app
+from interp.cli.printing import complain
+
+if TYPE_CHECKING:
+    from interp.explanation import Explanations
+
+
+@app.command()
+def explain(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures to explain.")],
+    model: Model = "efficientnet_lite0",
+    classes: Classes = None,
+    top: Annotated[int, typer.Option(min=1, help="Explain the likeliest classes; without --class.")] = 1,
+    method: Annotated[list[str] | None, typer.Option(help="Method; may be given several times.")] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="Layer name or index, or 'stages'; may be given several times.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("explanations"),
+    save: Annotated[
+        list[str] | None, typer.Option(help="png (default), pdf, svg, webp, json or npz; several times.")
+    ] = None,
+    trust_pickle: Trust = False,
+) -> None:
+    """Explain pictures. Several methods, layers or classes make a grid for each picture."""
+    from interp import targets
+    from interp.explaining import explain as explain_pictures
+    from interp.explanation import FIGURES, ExplanationError
+    from interp.images import ImageError
+    from interp.models import load
+
+    target = targets.several(*classes) if classes else targets.top(top)
+    layers: Any = "stages" if layer == ["stages"] else layer
+    kinds = [kind.lower().lstrip(".") for kind in save or ["png"]]
+    known = [ending.lstrip(".") for ending in (*FIGURES, ".json", ".npz")]
+    if wrong := [kind for kind in kinds if kind not in known]:
+        raise ExplanationError(f"--save {wrong[0]}: give one of {', '.join(known)}.")
+    loaded = load(model, trust_pickle=trust_pickle)
+    out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    used: set[str] = set()
+    for picture in pictures:
+        try:
+            found = explain_pictures(loaded, [picture], target, method or ["grad-cam"], layers)
+        except ImageError as error:
+            failed += 1
+            complain(error)
+            continue
+        for explanation in found:
+            said = explanation.scale.verdict or explanation.scale.text
+            typer.echo(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
+        for written in _save(found, out, _unused(picture.stem, used), kinds):
+            typer.echo(f"  → {written}")
+    if failed:
+        complain(f"{failed} of {len(pictures)} pictures could not be explained.")
+        raise typer.Exit(1)
+
+
+def _unused(stem: str, used: set[str]) -> str:
+    """Return a name that no other picture of this command has: pictures of two folders may share one."""
+    name, number = stem, 1
+    while name in used:
+        number += 1
+        name = f"{stem}-{number}"
+    used.add(name)
+    return name
+
+
+def _save(found: Explanations, out: Path, stem: str, kinds: Sequence[str]) -> Iterator[Path]:
+    for kind in kinds:
+        if len(found) == 1:
+            yield found[0].save(out / f"{stem}.{kind}")
+        elif kind in ("json", "npz"):
+            for each in found:
+                parts = (each.target.name, each.layer, each.method.name)
+                yield each.save(out / f"{stem}.{'.'.join(map(_plain, parts))}.{kind}")
+        else:
+            yield found.save(out / f"{stem}.{kind}")
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "_.@-" else "-" for c in text)
+
+
+@app.command()
+def remake(
+    saved: Annotated[Path, typer.Argument(help="A .json written by `interp explain --save json`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path("remade.png"),
+) -> None:
+    """Make an explanation again from its JSON. The map must be the same, byte for byte."""
+    from interp.explaining import remake as remake_explanation
+
+    again = remake_explanation(saved)
+    typer.echo(f"the same map again: {again.title} · {again.caption} → {again.save(out)}")

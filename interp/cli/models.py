@@ -1,0 +1,86 @@
+"""`interp models`, `interp methods` and `interp convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from interp.cli.options import AsJson, Trust, app
+from interp.cli.printing import show, show_json, table_of
+
+if TYPE_CHECKING:
+    from interp.models import ImageModel
+
+
+@app.command()
+def models(
+    find: Annotated[str, typer.Argument(help="Only names with this in them.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the models that can be loaded by name."""
+    from dataclasses import asdict
+
+    from interp.models import available
+
+    found = [entry for entry in available() if find.lower() in entry.name.lower()]
+    if as_json:
+        show_json([asdict(entry) for entry in found])
+        return
+    from rich.columns import Columns
+
+    show(Columns([f"{entry.name}{' ● offline' if entry.offline else ''}" for entry in found], padding=(0, 3)))
+    typer.echo(
+        f"{len(found)} models. Besides: any folder saved by interp, fastai Learners and modules in Python."
+    )
+
+
+@app.command()
+def methods(as_json: AsJson = False) -> None:
+    """List the methods. What each computes, how it is drawn and what it costs."""
+    from interp.methods import methods as registered
+
+    known = registered()
+    if as_json:
+        keys = ("name", "title", "family", "needs", "display", "formula", "paper", "cost")
+        show_json([{key: getattr(method, key) for key in keys} for method in known])
+        return
+    grid = table_of("method", "formula", "drawn", "cost", "paper")
+    for method in known:
+        grid.add_row(method.name, method.formula, method.display, method.cost, method.paper)
+    show(grid)
+
+
+@app.command()
+def convert(
+    pickle: Annotated[
+        Path, typer.Argument(help="A pickled module, or a Learner whose network has a plain architecture.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where to write model.safetensors and model.json.")],
+    architecture: Annotated[
+        str, typer.Option(help="What it is: torchvision:NAME or timm:NAME, so that nobody needs its code.")
+    ],
+    trust_pickle: Trust = False,
+) -> None:
+    """Convert a pickle into a safe model folder. Opening the pickle runs its code, so it must be yours."""
+    from interp.models import load
+
+    loaded: ImageModel = load(pickle, trust_pickle=trust_pickle)
+    source, _, name = architecture.partition(":")
+    typer.echo(f"saved → {_with_architecture(loaded, source, name).save(folder)}")
+
+
+def _with_architecture(loaded: ImageModel, source: str, name: str) -> ImageModel:
+    from dataclasses import replace
+
+    from interp.models import Architecture, ModelError
+
+    outputs = int(loaded.logits(loaded.blank()).shape[1])
+    built = Architecture(source, name, {"num_classes": outputs})
+    own, expected = loaded.module.state_dict(), built.build().state_dict()
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in expected.items()}:
+        raise ModelError(
+            f"the weights in the pickle are not those of {source}:{name} with {outputs} outputs."
+        )
+    return replace(loaded, architecture=built)

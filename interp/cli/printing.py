@@ -1,0 +1,62 @@
+"""What commands print: tables, JSON, progress, complaints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+
+def table_of(*columns: str, right: set[int] = frozenset()) -> Any:  # type: ignore[assignment]
+    """Return an empty table with these columns; `right` are the numbers of those aligned right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        grid.add_column(column, justify="right" if number in right else "left", overflow="fold")
+    return grid
+
+
+def show(renderable: Any) -> None:
+    """Print anything that rich draws."""
+    from rich.console import Console
+
+    # Piped output is read by programs and by grep: rows stay whole.
+    Console(width=None if sys.stdout.isatty() else 200).print(renderable)
+
+
+def show_json(value: Any) -> None:
+    """Print plain values as JSON."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def complain(error: object) -> None:
+    """Print one sentence to stderr."""
+    typer.echo(f"interp: {error}", err=True)
+
+
+@contextmanager
+def progress_bar(words: str) -> Iterator[Any]:
+    """Yield a function of (done, count) that moves a bar with the time left on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(words),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(words, total=None)
+        try:
+            yield lambda done, count: bar.update(task, completed=done, total=count)
+        except KeyboardInterrupt:
+            bar.stop()
+            complain("interrupted; nothing half-written is left, and the same command goes on from here.")
+            raise typer.Exit(130) from None
