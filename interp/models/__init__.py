@@ -1,10 +1,11 @@
 """What is explained: a network with its preprocessing, labels and task; made by `load`."""
 
+from interp.models.architecture import Architecture
+from interp.models.builders import ModelError
 from interp.models.image_model import Activation, ImageModel, Prediction, Task
 from interp.models.labels import LabelError, Labels
 from interp.models.loading import DEFAULT_MODEL, ModelEntry, available, load
 from interp.models.saved import load_folder, save_folder
-from interp.models.sources import Architecture, ModelError
 
 __all__ = [
     "DEFAULT_MODEL",

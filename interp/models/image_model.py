@@ -24,7 +24,7 @@ from interp.layers import LayerError, LayerTable, layer_table, main_output
 from interp.models.labels import Labels
 
 if TYPE_CHECKING:
-    from interp.models.sources import Architecture
+    from interp.models.architecture import Architecture
 
 _COMPARING = threading.Lock()
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from interp.capture import CaptureError
 from interp.images import Fit, Preprocess
+from interp.models.architecture import Architecture
+from interp.models.builders import ModelError
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
-from interp.models.sources import Architecture, ModelError
 
 
 def is_learner(source: object) -> bool:

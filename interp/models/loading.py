@@ -11,20 +11,18 @@ import torch
 from torch import nn
 
 from interp.images import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from interp.models.architecture import Architecture
+from interp.models.builders import OFFLINE, ModelError, torchvision_names
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
 from interp.models.learner import from_learner, is_dense, is_learner
 from interp.models.saved import load_folder
 from interp.models.sources import (
-    OFFLINE,
-    Architecture,
-    ModelError,
     first_channels,
     offline_model,
     timm_model,
     timm_preprocess,
     torchvision_model,
-    torchvision_names,
 )
 
 DEFAULT_MODEL = OFFLINE

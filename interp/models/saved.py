@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_model
 
 from interp.files import write_whole
 from interp.images import Preprocess, PreprocessError
+from interp.models.architecture import Architecture
+from interp.models.builders import ModelError
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
-from interp.models.sources import Architecture, ModelError
 
 FORMAT = 1
 MAX_JSON = 8 * 2**20

@@ -1,116 +1,25 @@
-"""Where networks come from: builders by name, with and without trained weights.
-
-A builder's name and a few plain arguments are all that a saved model says about its architecture, so
-loading one never imports or unpickles anything that the file names.
-"""
+"""Where trained networks come from: the offline package, torchvision, timm, files of weights."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from interp.images import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from interp.models.architecture import Architecture
+from interp.models.builders import (
+    OFFLINE,
+    ModelError,
+    build_timm,
+    build_torchvision,
+    check_known,
+    torchvision_names,
+)
 from interp.models.image_model import ImageModel
 from interp.models.labels import Labels, imagenet_labels
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-OFFLINE = "efficientnet_lite0"
-
-
-class ModelError(ValueError):
-    """A model could not be found, loaded or saved; the message says why and what would work."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """How to build a network without weights: a source, a name in it, plain arguments."""
-
-    source: str
-    name: str
-    arguments: Mapping[str, int | float | bool] = field(default_factory=dict)
-
-    def build(self) -> nn.Module:
-        """Return the network with untrained weights.
-
-        Raises:
-            ModelError: the source, the name or an argument is not one that is known.
-        """
-        if self.source not in BUILDERS:
-            known = ", ".join(sorted(BUILDERS))
-            raise ModelError(f"the model's source {self.source!r} is unknown; known are {known}.")
-        for key, value in self.arguments.items():
-            if key not in ARGUMENTS or type(value) is not ARGUMENTS[key] or not 0 <= value <= MOST:
-                raise ModelError(
-                    f"the model's argument {key}={value!r} is not one of {', '.join(ARGUMENTS)}, "
-                    f"with numbers of 0 … {MOST}."
-                )
-        return BUILDERS[self.source](self.name, dict(self.arguments))
-
-
-# The only arguments a saved model may hand to a builder: none names a file, a module or a download.
-ARGUMENTS: Mapping[str, type] = {
-    "num_classes": int,
-    "in_chans": int,
-    "aux_loss": bool,
-    "aux_logits": bool,
-    "transform_input": bool,
-}
-
-
-def _build_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:
-    import torchvision.models as zoo
-
-    _known(name, torchvision_names(), "torchvision")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _built(f"torchvision:{name}", lambda: zoo.get_model(name, **_no_weights(name), **arguments))
-
-
-def torchvision_names() -> list[str]:
-    """Return torchvision's networks from pictures to classes of the picture or of its pixels."""
-    import torchvision.models as zoo
-
-    names: list[str] = zoo.list_models(module=zoo) + zoo.list_models(module=zoo.segmentation)
-    return names
-
-
-def _no_weights(name: str) -> dict[str, Any]:
-    import torchvision.models as zoo
-
-    dense = name in zoo.list_models(module=zoo.segmentation)
-    # A segmentation network fetches its backbone's weights unless told not to.
-    return {"weights": None} | ({"weights_backbone": None} if dense else {})
-
-
-def _build_timm(name: str, arguments: dict[str, Any]) -> nn.Module:
-    import timm
-
-    # Prefixes such as hf-hub: or local-dir: would make timm fetch or open what the name says.
-    _known(name.split(".")[0], timm.list_models(), "timm")
-    return _built(f"timm:{name}", lambda: timm.create_model(name, pretrained=False, **arguments))
-
-
-def _build_offline(name: str, arguments: dict[str, Any]) -> nn.Module:
-    _known(name, [OFFLINE], "offline")
-    return _build_timm(f"tf_{OFFLINE}", arguments)
-
-
-# Classes or channels; a file that asks for more wants memory, not a network.
-MOST = 100_000
-
-BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], nn.Module]] = {
-    "offline": _build_offline,
-    "timm": _build_timm,
-    "torchvision": _build_torchvision,
-}
 
 
 def offline_model(weights: str | Path | None = "default") -> ImageModel:
@@ -147,7 +56,7 @@ def torchvision_model(name: str, weights: str | Path | None) -> ImageModel:
     """Return a torchvision network: `weights` is `"default"`, a weights entry, a file, or `None`."""
     import torchvision.models as zoo
 
-    _known(name, torchvision_names(), "torchvision")
+    check_known(name, torchvision_names(), "torchvision")
     entries = zoo.get_model_weights(name)
     entry = entries["DEFAULT"] if len(entries) else None
     fetch = entry is not None and weights == "default"
@@ -162,7 +71,7 @@ def torchvision_model(name: str, weights: str | Path | None) -> ImageModel:
         if "transform_input" in vars(module):
             arguments["transform_input"] = bool(module.transform_input)
     else:
-        module = _build_torchvision(name, {})
+        module = build_torchvision(name, {})
         load_weights(module, weights)
     settings = entry.transforms() if entry is not None else None
     labels = Labels(tuple(entry.meta.get("categories", ()))) if entry is not None and weights else Labels()
@@ -197,12 +106,12 @@ def timm_model(name: str, weights: str | Path | None) -> ImageModel:
     """Return a timm network: `weights` is `"default"`, a file, or `None`."""
     import timm
 
-    _known(name.split(".")[0], timm.list_models(), "timm")
+    check_known(name.split(".")[0], timm.list_models(), "timm")
     if weights == "default":
         with _or_offline(f"timm:{name}"):
             module = timm.create_model(name, pretrained=True)
     else:
-        module = _build_timm(name, {})
+        module = build_timm(name, {})
         load_weights(module, weights)
     known = weights is not None and module.num_classes == 1000
     return ImageModel(
@@ -277,21 +186,3 @@ class _or_offline:  # noqa: N801 - reads as part of the with statement
                 f"the weights of {self._name} could not be downloaded ({type(error).__name__}). Without the "
                 f"internet use {OFFLINE!r}, which needs none, or weights=None, or weights=FILE."
             ) from error
-
-
-def _built(name: str, build: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        return build()
-    except Exception as error:
-        reason = str(error).strip().splitlines()[:1]
-        raise ModelError(f"{name} cannot be built: {''.join(reason) or type(error).__name__}") from error
-
-
-def _known(name: str, names: Iterable[str], source: str) -> None:
-    import difflib
-
-    names = list(names)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else "`interp models` lists them."
-        raise ModelError(f"{source} has no model {name!r}; {hint}")
