@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 # isort: off
 # In the order of `interp --help`.
@@ -11,6 +12,7 @@ from interp.cli import explain  # noqa: F401
 from interp.cli import report  # noqa: F401
 from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401
+from interp.cli import train  # noqa: F401
 
 # isort: on
 from interp.cli.options import app
@@ -21,6 +23,8 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command line; a known failure is one sentence and a non-zero exit, not a traceback."""
+    # fastai scripts functions while it is imported, which torch announces the end of.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
     try:
         app()
     except Exception as error:

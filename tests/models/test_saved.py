@@ -84,9 +84,9 @@ def test_tied_weights_come_back_tied(tmp_path, monkeypatch):
         def forward(self, x):
             return self.b(self.a(x)).mean((2, 3))
 
-    from interp.models import sources
+    from interp.models import architecture
 
-    monkeypatch.setattr(sources, "BUILDERS", {"mine": lambda name, arguments: Tied()})
+    monkeypatch.setattr(architecture, "BUILDERS", {"mine": lambda name, arguments: Tied()})
     model = interp.load(Tied(), preprocess=SMALL, architecture=Architecture("mine", "tied"))
     model.save(tmp_path)
     again = load_folder(tmp_path)

@@ -12,6 +12,7 @@ from interp.models.builders import ModelError
 from interp.models.networks.body import body, grids, split_index
 from interp.models.networks.classifier import ClassifierNetwork
 from interp.models.networks.gan import BasicCriticNetwork, BasicGeneratorNetwork, CriticNetwork
+from interp.models.networks.groups import layer_groups
 from interp.models.networks.unet import UNetNetwork, clear_skips
 
 Network = ClassifierNetwork | UNetNetwork | CriticNetwork | BasicCriticNetwork | BasicGeneratorNetwork
@@ -37,6 +38,7 @@ __all__ = [
     "clear_skips",
     "described",
     "grids",
+    "layer_groups",
     "split_index",
 ]
 

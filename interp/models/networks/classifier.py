@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
@@ -54,7 +55,8 @@ class ClassifierNetwork:
     def build(self, trained: nn.Module | None = None) -> nn.Sequential:
         """Return the network, untrained but for the backbone in `trained`, whose modules it uses."""
         convolutional = body(build_named(self.backbone) if trained is None else trained)
-        return nn.Sequential(convolutional, self._head(grids(convolutional)[-1][0]))
+        head = self._head(grids(convolutional)[-1][0])
+        return nn.Sequential(OrderedDict(body=convolutional, head=head))
 
     def _head(self, features: int) -> nn.Sequential:
         layers: list[nn.Module] = [

@@ -1,0 +1,134 @@
+"""`interp train`: the recipes, one command each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from interp.cli.options import app
+from interp.cli.printing import complain
+from interp.cli.watching import watching
+
+if TYPE_CHECKING:
+    from interp.training import Recipe, Stage
+
+train = typer.Typer(
+    name="train",
+    help="Train a model that every other command explains. Stop it at any time and go on with --resume.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(train)
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the pictures.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder of the run; default runs/NAME-OF-THE-FOLDER.")
+]
+Stages = Annotated[
+    list[str] | None,
+    typer.Option("--stage", help="A stage, 'epochs=3 lr=1e-2 size=224 batch=32 frozen'; several times."),
+]
+Backbone = Annotated[str, typer.Option(help="efficientnet_lite0 (offline), torchvision:resnet34, timm:NAME.")]
+Untrained = Annotated[bool, typer.Option("--untrained", help="Begin with random weights.")]
+Valid = Annotated[float, typer.Option(help="Part that is held back for validation.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything that is random.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
+FindRate = Annotated[
+    bool, typer.Option("--find-lr", help="Only look for a learning rate of the first stage, and draw it.")
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without pictures that cannot be used.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that decode pictures.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda or mps; default the fastest.")]
+
+
+@train.command()
+def classifier(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the pictures.")] = None,
+    out: Out = None,
+    regex: Annotated[
+        str | None, typer.Option(help=r"The class is this part of the name: '([^/]+)_\d+.jpg$'.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Table with the columns file, label, valid.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Fetch real data first: pets.")] = None,
+    preset: Annotated[str, typer.Option(help="quick, or course: ResNet-34 as in the course.")] = "quick",
+    stage: Stages = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="efficientnet_lite0, torchvision:NAME, timm:NAME.")
+    ] = None,
+    untrained: Untrained = False,
+    padding: Annotated[
+        str, typer.Option(help="zeros, reflection or border around turned pictures.")
+    ] = "reflection",
+    valid: Valid = 0.2,
+    seed: Seed = 42,
+    resume: Resume = False,
+    find_lr: FindRate = False,
+    skip_bad: SkipBad = False,
+    workers: Workers = None,
+    device: Device = None,
+) -> None:
+    """Train a classifier. Classes come from folders, names or a table."""
+    from interp.training import Augmentation, Classifier, ClassifierSettings, TrainingError, fetch
+    from interp.training.classifier import PRESETS
+
+    if dataset is not None:
+        folder, regex = fetch(dataset)
+    if folder is None:
+        raise TrainingError("give the FOLDER of the pictures, or --dataset pets.")
+    if preset not in PRESETS:
+        raise TrainingError(f"--preset {preset}: give one of {', '.join(PRESETS)}.")
+    chosen: dict[str, Any] = dict(PRESETS[preset])
+    chosen["stages"] = _stages(stage, chosen["stages"])
+    if backbone is not None:
+        chosen["backbone"] = backbone
+    settings = ClassifierSettings(
+        folder=str(folder),
+        labels="regex" if regex else "csv" if csv else "folder",
+        regex=regex,
+        csv=None if csv is None else str(csv),
+        pretrained=not untrained,
+        augmentation=Augmentation(padding=padding),  # type: ignore[arg-type]
+        valid=valid,
+        seed=seed,
+        skip_bad=skip_bad,
+        workers=workers,
+        device=device,
+        **chosen,
+    )
+    _run(Classifier(settings), out or _default_out(folder, "classifier"), resume, find_lr)
+
+
+def _stages(texts: Sequence[str] | None, preset: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Return the stages that were written, each like the preset's one of its number, or the preset's."""
+    from dataclasses import replace
+
+    from interp.training import parse_stage
+
+    if not texts:
+        return tuple(preset)
+    likes = [replace(preset[min(i, len(preset) - 1)], name=str(i + 1)) for i in range(len(texts))]
+    return tuple(parse_stage(text, like) for text, like in zip(texts, likes, strict=True))
+
+
+def _default_out(folder: Path, recipe: str) -> Path:
+    return Path("runs") / f"{folder.resolve().name}-{recipe}"
+
+
+def _run(recipe: Recipe, out: Path, resume: bool, find_lr: bool) -> None:
+    from interp.training import search_rate
+    from interp.training import train as run_recipe
+
+    try:
+        with watching() as watcher:
+            if find_lr:
+                found, figure = search_rate(recipe, out, watcher=watcher)
+                typer.echo(f"suggested learning rate: {found.suggestion:.2g} → {figure}")
+                return
+            trained = run_recipe(recipe, out, resume=resume, watcher=watcher)
+    except KeyboardInterrupt:
+        complain("interrupted; --resume goes on from the last finished epoch.")
+        raise typer.Exit(130) from None
+    typer.echo(f"finished → {trained.folder}; figures in {trained.folder / 'figures'}")

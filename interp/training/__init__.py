@@ -1,0 +1,63 @@
+"""The recipes that produce the models: classifier, U-Net segmentation, super-resolution, GANs.
+
+Everything below is imported on first use: the recipes import fastai, which takes some seconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interp.training.classifier import Classifier, ClassifierSettings
+    from interp.training.data import DataError
+    from interp.training.fetching import fetch
+    from interp.training.learners import RateSearch
+    from interp.training.loaders import Augmentation
+    from interp.training.recipe import Recipe, Trained, Watcher, search_rate, train
+    from interp.training.segmentation import Segmentation, SegmentationSettings
+    from interp.training.settings import Settings
+    from interp.training.stages import Stage, TrainingError, parse_stage
+
+__all__ = [
+    "Augmentation",
+    "Classifier",
+    "ClassifierSettings",
+    "DataError",
+    "RateSearch",
+    "Recipe",
+    "Segmentation",
+    "SegmentationSettings",
+    "Settings",
+    "Stage",
+    "Trained",
+    "TrainingError",
+    "Watcher",
+    "fetch",
+    "parse_stage",
+    "search_rate",
+    "train",
+]
+
+_HOMES = {
+    "classifier": ("Classifier", "ClassifierSettings"),
+    "data": ("DataError",),
+    "fetching": ("fetch",),
+    "learners": ("RateSearch",),
+    "loaders": ("Augmentation",),
+    "recipe": ("Recipe", "Trained", "Watcher", "search_rate", "train"),
+    "segmentation": ("Segmentation", "SegmentationSettings"),
+    "settings": ("Settings",),
+    "stages": ("Stage", "TrainingError", "parse_stage"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"interp.training.{home}"), name)
+    raise AttributeError(f"module 'interp.training' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,150 @@
+"""fastai learners, made the same way by every recipe."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from fastai.callback.core import TrainEvalCallback
+from fastai.learner import CastToTensor, Learner, Recorder
+from fastai.optimizer import Adam
+from torch import nn
+
+import fastai.callback.schedule  # noqa: F401  isort: skip - gives Learner its schedules
+from interp.models.networks import layer_groups
+from interp.training.stages import Stage, TrainingError
+
+
+def core_callbacks(*, train_metrics: bool = False) -> list[Any]:
+    """Return what every learner needs; fastai's own progress bars and printed table are left out."""
+    return [TrainEvalCallback(), Recorder(add_time=False, train_metrics=train_metrics), CastToTensor()]
+
+
+def make_learner(
+    loaders: Any,
+    network: nn.Module,
+    loss: Any,
+    metrics: Sequence[Any] = (),
+    *,
+    weight_decay: float | None = None,
+    callbacks: Sequence[Any] = (),
+) -> Any:
+    """Return a fastai `Learner` with Adam, decoupled weight decay and the network's layer groups."""
+    return Learner(
+        loaders,
+        network.to(loaders.device),
+        loss_func=loss,
+        opt_func=Adam,
+        splitter=parameter_groups,
+        metrics=list(metrics),
+        wd=weight_decay,
+        default_cbs=False,
+        cbs=[*core_callbacks(), *callbacks],
+    )
+
+
+def parameter_groups(network: nn.Module) -> list[list[nn.Parameter]]:
+    """Return the weights of every layer group."""
+    return [list(group.parameters()) for _, group in layer_groups(network)]
+
+
+def begin(learner: Any, stage: Stage) -> None:
+    """Make the optimiser and freeze what the stage freezes."""
+    learner.create_opt()
+    frozen = stage.frozen and len(learner.opt.param_lists) > 1
+    (learner.freeze if frozen else learner.unfreeze)()
+
+
+def fit(learner: Any, stage: Stage, start: int = 0) -> None:
+    """Train the epochs of a stage from `start` on; `begin` comes before."""
+    with learner.no_logging():
+        if stage.flat:
+            learner.fit(stage.epochs, stage.rate, start_epoch=start)
+        else:
+            learner.fit_one_cycle(stage.epochs, stage.rate, pct_start=stage.pct_start, start_epoch=start)
+
+
+@dataclass(frozen=True)
+class RateSearch:
+    """What `find_rate` saw: rates, smoothed losses, and the rate in the middle of the steepest descent."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float
+
+
+def find_rate(learner: Any, stage: Stage, steps: int = 100) -> RateSearch:
+    """Raise the learning rate from 1e-7 to 10 in a mock training and suggest one.
+
+    The weights come back as they were.
+
+    Raises:
+        TrainingError: the losses do not show a descent.
+    """
+    begin(learner, stage)
+    with tempfile.TemporaryDirectory() as place, _path(learner, place), learner.no_logging():
+        try:
+            found = learner.lr_find(num_it=steps, show_plot=False)
+        except (IndexError, ValueError, RuntimeError) as error:
+            raise TrainingError(
+                f"no learning rate can be suggested ({error}); give one: --stage 'lr=1e-3'."
+            ) from error
+    losses = [float(loss) for loss in learner.recorder.losses]
+    return RateSearch(tuple(learner.recorder.lrs), tuple(losses), float(found.valley))
+
+
+@contextmanager
+def _path(learner: Any, place: str) -> Iterator[None]:
+    from pathlib import Path
+
+    before = learner.path
+    learner.path = Path(place)
+    try:
+        yield
+    finally:
+        learner.path = before
+
+
+def best_device(asked: str | None) -> torch.device:
+    """Return the device asked for, else CUDA, MPS or the CPU, whichever is there first.
+
+    Raises:
+        TrainingError: the device is not there.
+    """
+    if asked is None:
+        asked = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=asked).device
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(f"device {asked!r} is not there; give cpu, cuda or mps.") from error
+
+
+def outputs(
+    network: nn.Module, loader: Any, most: int | None = None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Yield (inputs, outputs, targets) of a validation loader's batches on the CPU, in eval mode.
+
+    Args:
+        network: its modes are put back.
+        loader: of validation samples.
+        most: samples at most; default all.
+    """
+    modes = [(part, part.training) for part in network.modules()]
+    network.eval()
+    left = most
+    try:
+        for inputs, targets in loader:
+            batch = inputs.as_subclass(torch.Tensor)[:left]
+            with torch.no_grad():
+                made = network(batch)
+            yield batch.cpu(), made.float().cpu(), targets.as_subclass(torch.Tensor)[:left].cpu()
+            left = None if left is None else left - len(batch)
+            if left is not None and left <= 0:
+                return
+    finally:
+        for part, training in modes:
+            part.training = training
