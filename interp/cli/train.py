@@ -40,6 +40,10 @@ FindRate = Annotated[
     bool, typer.Option("--find-lr", help="Only look for a learning rate of the first stage, and draw it.")
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without pictures that cannot be used.")]
+Attention = Annotated[bool, typer.Option("--self-attention", help="Self-attention in the decoder.")]
+Blur = Annotated[bool, typer.Option("--blur", help="Blur after each pixel shuffle.")]
+Low = Annotated[Path, typer.Argument(help="Folder of the poor pictures.")]
+High = Annotated[Path, typer.Argument(help="Folder of the good pictures, under the same names.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that decode pictures.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or mps; default the fastest.")]
 
@@ -101,6 +105,161 @@ def classifier(
     _run(Classifier(settings), out or _default_out(folder, "classifier"), resume, find_lr)
 
 
+@train.command()
+def segmentation(
+    folder: Folder,
+    masks: Annotated[Path | None, typer.Option(help="Folder of the masks, if not in a known place.")] = None,
+    codes: Annotated[
+        str | None, typer.Option(help="Names of the classes, parted by commas, or a file with one a line.")
+    ] = None,
+    void: Annotated[str | None, typer.Option(help="Name of the class that counts nowhere.")] = None,
+    out: Out = None,
+    stage: Stages = None,
+    backbone: Backbone = "efficientnet_lite0",
+    untrained: Untrained = False,
+    self_attention: Attention = False,
+    blur: Blur = False,
+    valid: Valid = 0.2,
+    seed: Seed = 42,
+    resume: Resume = False,
+    find_lr: FindRate = False,
+    skip_bad: SkipBad = False,
+    workers: Workers = None,
+    device: Device = None,
+) -> None:
+    """Train a U-Net on pictures with masks. CamVid's, Pascal VOC's and plain layouts are known."""
+    from interp.training import Segmentation, SegmentationSettings
+    from interp.training.segmentation import STAGES
+
+    named = tuple(codes.split(",")) if codes and "," in codes else codes
+    settings = SegmentationSettings(
+        folder=str(folder),
+        masks=None if masks is None else str(masks),
+        codes=named,
+        void=void,
+        stages=_stages(stage, STAGES),
+        backbone=backbone,
+        pretrained=not untrained,
+        self_attention=self_attention,
+        blur=blur,
+        valid=valid,
+        seed=seed,
+        skip_bad=skip_bad,
+        workers=workers,
+        device=device,
+    )
+    _run(Segmentation(settings), out or _default_out(folder, "segmentation"), resume, find_lr)
+
+
+@train.command()
+def superres(
+    low: Low,
+    high: High,
+    loss: Annotated[str, typer.Option(help="perceptual, l1 or mse.")] = "perceptual",
+    features: Annotated[
+        str, typer.Option(help="Network of the perceptual loss: torchvision:vgg16_bn in the course.")
+    ] = "efficientnet_lite0",
+    out: Out = None,
+    stage: Stages = None,
+    backbone: Backbone = "efficientnet_lite0",
+    untrained: Untrained = False,
+    self_attention: Attention = False,
+    valid: Valid = 0.2,
+    seed: Seed = 42,
+    resume: Resume = False,
+    find_lr: FindRate = False,
+    skip_bad: SkipBad = False,
+    workers: Workers = None,
+    device: Device = None,
+) -> None:
+    """Train a U-Net from poor pictures to good ones. `interp crappify` makes the poor ones."""
+    from interp.training import SuperResolution, SuperResolutionSettings
+    from interp.training.superres import STAGES
+
+    settings = SuperResolutionSettings(
+        folder=str(high),
+        low=str(low),
+        loss=loss,  # type: ignore[arg-type]
+        features=features,
+        stages=_stages(stage, STAGES),
+        backbone=backbone,
+        pretrained=not untrained,
+        self_attention=self_attention,
+        valid=valid,
+        seed=seed,
+        skip_bad=skip_bad,
+        workers=workers,
+        device=device,
+    )
+    _run(SuperResolution(settings), out or _default_out(high, "superres"), resume, find_lr)
+
+
+@train.command()
+def gan(
+    low: Low,
+    high: High,
+    out: Out = None,
+    stage: Stages = None,
+    backbone: Backbone = "efficientnet_lite0",
+    untrained: Untrained = False,
+    critic_features: Annotated[int, typer.Option(min=4, help="Of the critic's first convolution.")] = 128,
+    valid: Valid = 0.2,
+    seed: Seed = 42,
+    resume: Resume = False,
+    skip_bad: SkipBad = False,
+    workers: Workers = None,
+    device: Device = None,
+) -> None:
+    """Train a generator, then a critic, then both. Stages name who learns: part=generator, critic or gan."""
+    from interp.training import Gan, GanSettings
+    from interp.training.gan import STAGES
+
+    settings = GanSettings(
+        folder=str(high),
+        low=str(low),
+        stages=_stages(stage, STAGES),
+        backbone=backbone,
+        pretrained=not untrained,
+        critic_features=critic_features,
+        valid=valid,
+        seed=seed,
+        skip_bad=skip_bad,
+        workers=workers,
+        device=device,
+    )
+    _run(Gan(settings), out or _default_out(high, "gan"), resume)
+
+
+@train.command()
+def wgan(
+    folder: Folder,
+    out: Out = None,
+    stage: Stages = None,
+    features: Annotated[int, typer.Option(min=4, help="Of the networks' widest grid.")] = 64,
+    valid: Valid = 0.1,
+    seed: Seed = 42,
+    resume: Resume = False,
+    skip_bad: SkipBad = False,
+    workers: Workers = None,
+    device: Device = None,
+) -> None:
+    """Train a generator of pictures like those of a folder. Sizes are powers of two and may grow."""
+    from interp.training import Wgan, WganSettings
+    from interp.training.wgan import STAGES
+
+    settings = WganSettings(
+        folder=str(folder),
+        stages=_stages(stage, STAGES),
+        features=features,
+        valid=valid,
+        seed=seed,
+        skip_bad=skip_bad,
+        workers=workers,
+        device=device,
+    )
+    _run(Wgan(settings), out or _default_out(folder, "wgan"), resume)
+
+
 def _stages(texts: Sequence[str] | None, preset: Sequence[Stage]) -> tuple[Stage, ...]:
     """Return the stages that were written, each like the preset's one of its number, or the preset's."""
     from dataclasses import replace
@@ -117,7 +276,7 @@ def _default_out(folder: Path, recipe: str) -> Path:
     return Path("runs") / f"{folder.resolve().name}-{recipe}"
 
 
-def _run(recipe: Recipe, out: Path, resume: bool, find_lr: bool) -> None:
+def _run(recipe: Recipe, out: Path, resume: bool, find_lr: bool = False) -> None:
     from interp.training import search_rate
     from interp.training import train as run_recipe
 

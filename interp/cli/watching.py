@@ -30,13 +30,15 @@ class Lines:
         if done == count:
             self.say(f"{count} pictures read.")
 
+    def left_out(self, summary: str) -> None:
+        """Say what the run goes on without."""
+        self.say(f"left out: {summary}")
+
     def stage(self, stage: Stage) -> None:
         """Say what the stage is."""
         rate = f"{stage.lr:g}" if stage.lr_low is None else f"{stage.lr_low:g} … {stage.lr:g}"
-        frozen = ", body frozen" if stage.frozen else ""
-        self.say(
-            f"{stage.name}: {stage.epochs} epochs at {stage.size} px, batch {stage.batch}, rate {rate}{frozen}"
-        )
+        about = f"{stage.epochs} epochs at {stage.size} px, batch {stage.batch}, rate {rate}"
+        self.say(f"{stage.name}: {about}{', body frozen' if stage.frozen else ''}")
         self._columns = ()
 
     def moved(self, done: float) -> None:

@@ -12,11 +12,13 @@ from interp.images.preprocess import (
     PreprocessError,
 )
 from interp.images.reading import LIMITS, Limits
+from interp.images.suffixes import SUFFIXES
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "LIMITS",
+    "SUFFIXES",
     "Box",
     "Fit",
     "ImageError",

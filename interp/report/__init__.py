@@ -1,6 +1,7 @@
 """Reports: a folder of pictures in; panels, a contact sheet, one HTML page and the raw maps out."""
 
-from interp.report.finding import SUFFIXES, ReportError, find_pictures
+from interp.images import SUFFIXES
+from interp.report.finding import ReportError, find_pictures
 from interp.report.writing import Report, write_report
 
 __all__ = ["SUFFIXES", "Report", "ReportError", "find_pictures", "write_report"]

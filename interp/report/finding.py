@@ -5,29 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-SUFFIXES = frozenset(
-    f".{ending}"
-    for group in (
-        ("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "bmp", "dib", "tif", "tiff"),
-        (
-            "webp",
-            "avif",
-            "avifs",
-            "jp2",
-            "j2k",
-            "jpx",
-            "pbm",
-            "pgm",
-            "ppm",
-            "pnm",
-            "ico",
-            "tga",
-            "pcx",
-            "sgi",
-        ),
-    )
-    for ending in group
-)
+from interp.images import SUFFIXES
 
 
 class ReportError(ValueError):

@@ -11,28 +11,42 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from interp.training.classifier import Classifier, ClassifierSettings
     from interp.training.data import DataError
+    from interp.training.enhance import EnhanceError, enhance
     from interp.training.fetching import fetch
+    from interp.training.gan import Gan, GanSettings
     from interp.training.learners import RateSearch
     from interp.training.loaders import Augmentation
+    from interp.training.perceptual import PerceptualLoss
     from interp.training.recipe import Recipe, Trained, Watcher, search_rate, train
     from interp.training.segmentation import Segmentation, SegmentationSettings
     from interp.training.settings import Settings
     from interp.training.stages import Stage, TrainingError, parse_stage
+    from interp.training.superres import SuperResolution, SuperResolutionSettings
+    from interp.training.wgan import Wgan, WganSettings
 
 __all__ = [
     "Augmentation",
     "Classifier",
     "ClassifierSettings",
     "DataError",
+    "EnhanceError",
+    "Gan",
+    "GanSettings",
+    "PerceptualLoss",
     "RateSearch",
     "Recipe",
     "Segmentation",
     "SegmentationSettings",
     "Settings",
     "Stage",
+    "SuperResolution",
+    "SuperResolutionSettings",
     "Trained",
     "TrainingError",
     "Watcher",
+    "Wgan",
+    "WganSettings",
+    "enhance",
     "fetch",
     "parse_stage",
     "search_rate",
@@ -42,13 +56,18 @@ __all__ = [
 _HOMES = {
     "classifier": ("Classifier", "ClassifierSettings"),
     "data": ("DataError",),
+    "enhance": ("EnhanceError", "enhance"),
     "fetching": ("fetch",),
+    "gan": ("Gan", "GanSettings"),
     "learners": ("RateSearch",),
     "loaders": ("Augmentation",),
+    "perceptual": ("PerceptualLoss",),
     "recipe": ("Recipe", "Trained", "Watcher", "search_rate", "train"),
     "segmentation": ("Segmentation", "SegmentationSettings"),
     "settings": ("Settings",),
     "stages": ("Stage", "TrainingError", "parse_stage"),
+    "superres": ("SuperResolution", "SuperResolutionSettings"),
+    "wgan": ("Wgan", "WganSettings"),
 }
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelFitException
 from fastai.torch_core import rank_distrib
 
 from interp.training.checkpoint import Progress, Row
 from interp.training.randomness import mixed, seed_everything
-from interp.training.stages import Stage, TrainingError
+from interp.training.stages import Stage
 
 _EVERY = 50
 
@@ -46,6 +46,7 @@ class Journal(Callback):  # type: ignore[misc]
     def __init__(self, stage: Stage, at: Progress, finished: Callable[[Any], None]) -> None:
         self._stage, self._at, self._finished = stage, at, finished
         self._first = at.epochs
+        self.failure: str | None = None  # said by whoever called fit: fastai rewrites what callbacks raise
 
     def before_epoch(self) -> None:
         """Begin an epoch's own log."""
@@ -61,13 +62,14 @@ class Journal(Callback):  # type: ignore[misc]
         hypers = self.opt.hypers[-1]
         self._rates.append((float(hypers["lr"]), float(hypers.get("mom", math.nan))))
         if len(self._losses) % _EVERY == 0 or self.loss.device.type == "cpu":
-            self._check(float(self.loss))
+            self._check(float(self._losses[-1]))
 
     def after_epoch(self) -> None:
         """Write the epoch's row; epochs that a resumed run skips have nothing to say."""
         if self.epoch < self._first:
             return
         losses = [float(loss) for loss in self._losses]
+        self._at.steps["epoch"] += [len(self._at.rows) + i / len(losses) for i in range(len(losses))]
         self._at.steps["loss"] += losses
         self._at.steps["lr"] += [rate for rate, _ in self._rates]
         self._at.steps["momentum"] += [momentum for _, momentum in self._rates]
@@ -87,10 +89,11 @@ class Journal(Callback):  # type: ignore[misc]
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise TrainingError(
+            self.failure = (
                 f"the loss is {loss} in epoch {self.epoch + 1} of the stage {self._stage.name!r}: the rate "
                 f"{self._stage.lr:g} is too high. Begin again with a lower one; --find-lr suggests it."
             )
+            raise CancelFitException
 
 
 class Teller(Callback):  # type: ignore[misc]

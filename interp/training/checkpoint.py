@@ -17,6 +17,7 @@ from interp.files import write_whole
 from interp.training.stages import TrainingError
 
 Row = dict[str, Any]
+STEP_COLUMNS = ("epoch", "loss", "lr", "momentum")
 
 
 @dataclass
@@ -27,13 +28,16 @@ class Progress:
         stage: number of the stage under way.
         epochs: finished in that stage.
         rows: one for each finished epoch of the run.
-        steps: for each step of the run its `loss`, `lr` and `momentum`.
+        steps: for each step of the run how many epochs were done before it (`epoch`, with fractions), its
+            `loss`, `lr` and `momentum`.
     """
 
     stage: int = 0
     epochs: int = 0
     rows: list[Row] = field(default_factory=list)
-    steps: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "lr": [], "momentum": []})
+    steps: dict[str, list[float]] = field(
+        default_factory=lambda: {"epoch": [], "loss": [], "lr": [], "momentum": []}
+    )
 
 
 def save_checkpoint(path: Path, networks: Mapping[str, nn.Module], optimiser: Any, at: Progress) -> None:

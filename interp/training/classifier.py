@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +20,7 @@ from interp.images.geometry import shorter_side_to
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import ClassifierNetwork
-from interp.training.data import check_pictures, labelled_folder, split
+from interp.training.data import Problems, check_pictures, labelled_folder, split
 from interp.training.drawing import (
     draw_augmentations,
     draw_curves,
@@ -31,7 +30,7 @@ from interp.training.drawing import (
 )
 from interp.training.learners import best_device, make_learner, outputs
 from interp.training.loaders import Augmentation, data_loaders
-from interp.training.recipe import Recipe, Watcher
+from interp.training.recipe import Recipe, Watcher, without_bad
 from interp.training.run import Run
 from interp.training.samples import LabelledSource
 from interp.training.scores import confusion
@@ -103,14 +102,17 @@ class Classifier(Recipe):
 
     def prepare(self, watcher: Watcher) -> Mapping[str, Any]:
         """Find the pictures and their classes, open each once, part off the validation set."""
-        asked = self.settings
-        self._data = labelled_folder(
-            Path(asked.folder), labels=asked.labels, regex=asked.regex, csv=asked.csv and Path(asked.csv)
+        asked, problems = self.settings, Problems(self.settings.folder)
+        data = labelled_folder(
+            asked.folder, labels=asked.labels, regex=asked.regex, csv=asked.csv, problems=problems
         )
-        self._sizes = check_pictures(self._data.pictures, progress=watcher.checking)
-        self._split = split(len(self._data.pictures), asked.valid, asked.seed, groups=self._data.groups)
-        self._watcher = watcher
-        return {"pictures": len(self._data.pictures), "classes": list(self._data.classes)}
+        sizes = check_pictures(data.pictures, progress=watcher.checking, problems=problems)
+        bad = without_bad(problems, asked, watcher)
+        self._data, self._watcher = data.without(bad), watcher
+        self._sizes = [size for item, size in enumerate(sizes) if item not in bad]
+        count, groups, labels = len(self._sizes), self._data.groups, self._data.labels
+        self._split = split(count, asked.valid, asked.seed, groups=groups, labels=labels)
+        return {"pictures": count, "classes": list(self._data.classes)}
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the classifier on the pre-trained body."""

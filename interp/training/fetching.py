@@ -26,7 +26,7 @@ def fetch(name: str) -> tuple[Path, str]:
         folder = untar_data(URLs.PETS)
     except Exception as error:
         raise TrainingError(
-            f"the data set {name} could not be downloaded ({type(error).__name__}). Give a FOLDER of your own "
-            "pictures, or unpack the data set yourself and give its folder images/ with --regex."
+            f"the data set {name} could not be downloaded ({type(error).__name__}). Give a FOLDER of your "
+            "own pictures, or unpack the data set yourself and give its folder images/ with --regex."
         ) from error
     return Path(folder) / "images", PETS_REGEX

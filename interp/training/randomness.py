@@ -32,7 +32,7 @@ def seed_everything(*numbers: int) -> None:
 def own_randomness(*numbers: int) -> Iterator[None]:
     """Seed everything inside, and give the caller's generators back as they were."""
     python, array = random.getstate(), np.random.get_state()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     try:
         with torch.random.fork_rng(devices=list(devices)):
             seed_everything(*numbers)

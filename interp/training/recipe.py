@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
 from torch import nn
 
 from interp.training.callbacks import EpochChance, Journal, Teller
 from interp.training.checkpoint import Progress, Row, load_optimiser
+from interp.training.data import Problems
 from interp.training.drawing import draw_rates
 from interp.training.learners import RateSearch, begin, find_rate, fit
 from interp.training.randomness import own_randomness
 from interp.training.run import Run, open_run
-from interp.training.stages import Stage
+from interp.training.settings import Settings
+from interp.training.stages import Stage, TrainingError
 
 
 class Watcher(Protocol):
@@ -28,6 +29,9 @@ class Watcher(Protocol):
 
     def checking(self, done: int, count: int) -> None:
         """`done` of `count` pictures are read."""
+
+    def left_out(self, summary: str) -> None:
+        """These data cannot be used, and the run goes on without them."""
 
     def stage(self, stage: Stage) -> None:
         """A stage begins, or goes on."""
@@ -43,6 +47,9 @@ class Silent:
     """A watcher that says nothing."""
 
     def checking(self, done: int, count: int) -> None:
+        """Say nothing."""
+
+    def left_out(self, summary: str) -> None:
         """Say nothing."""
 
     def stage(self, stage: Stage) -> None:
@@ -61,6 +68,19 @@ class Trained:
 
     folder: Path
     rows: tuple[Row, ...]
+
+
+def without_bad(problems: Problems, settings: Settings, watcher: Watcher) -> frozenset[int]:
+    """Return the numbers of the items to leave out.
+
+    Raises:
+        DataError: there are problems, and nobody asked to go on without what has them.
+    """
+    if problems and settings.skip_bad:
+        watcher.left_out(problems.summary())
+    else:
+        problems.raise_if_any()
+    return problems.bad
 
 
 class Recipe(ABC):
@@ -98,6 +118,12 @@ class Recipe(ABC):
     def after_stage(self, stage: Stage, learner: Any, run: Run) -> None:  # noqa: B027 - may do nothing
         """Draw what a stage has led to; may happen twice, when a run was stopped in between."""
 
+    def grow(self, stage: Stage, networks: dict[str, nn.Module]) -> None:  # noqa: B027 - may do nothing
+        """Put networks for the stage's size in the place of smaller ones."""
+
+    def after_epoch(self, learner: Any, run: Run) -> None:  # noqa: B027 - may do nothing
+        """Draw what an epoch has led to."""
+
     def start(self, stage: Stage, learner: Any) -> None:
         """Make the optimiser and freeze."""
         begin(learner, stage)
@@ -130,6 +156,8 @@ def train(
         config = {"recipe": recipe.name, "settings": recipe.settings.to_json(), "data": dict(data)}
         run = open_run(folder, config, resume=resume)
         networks = recipe.networks()
+        for number in range(run.at.stage + (run.at.epochs > 0)):
+            _grow(recipe, number, networks)
         run.restore(networks)
         for number in range(run.at.stage, len(recipe.stages)):
             _train_stage(recipe, number, networks, run, watcher)
@@ -166,11 +194,17 @@ def search_rate(
     return found, draw_rates(run, found)
 
 
+def _grow(recipe: Recipe, number: int, networks: dict[str, nn.Module]) -> None:
+    with own_randomness(recipe.settings.seed, number):
+        recipe.grow(recipe.stages[number], networks)
+
+
 def _train_stage(
-    recipe: Recipe, number: int, networks: Mapping[str, nn.Module], run: Run, watcher: Watcher
+    recipe: Recipe, number: int, networks: dict[str, nn.Module], run: Run, watcher: Watcher
 ) -> None:
     stage = recipe.stages[number]
     watcher.stage(stage)
+    _grow(recipe, number, networks)
     with own_randomness(recipe.settings.seed, number):
         learner = recipe.learner(stage, networks, run)
         recipe.start(stage, learner)
@@ -180,9 +214,11 @@ def _train_stage(
         with own_randomness(recipe.settings.seed, number):
             recipe.before_stage(stage, learner, run)
     if run.at.epochs < stage.epochs:
-        learner.add_cbs(_callbacks(recipe, number, networks, run, watcher))
+        journal = _watch(learner, recipe, number, networks, run, watcher)
         with _distributed(learner):
             fit(learner, stage, run.at.epochs)
+        if journal.failure:
+            raise TrainingError(journal.failure)
     if _is_first():
         with own_randomness(recipe.settings.seed, number):
             recipe.after_stage(stage, learner, run)
@@ -191,21 +227,29 @@ def _train_stage(
         run.save(networks, None)
 
 
-def _callbacks(
-    recipe: Recipe, number: int, networks: Mapping[str, nn.Module], run: Run, watcher: Watcher
-) -> list[Callback]:
+def _watch(
+    learner: Any,
+    recipe: Recipe,
+    number: int,
+    networks: Mapping[str, nn.Module],
+    run: Run,
+    watcher: Watcher,
+) -> Journal:
     starts = _shares(recipe.stages)
 
     def finished(learner: Any) -> None:
         if _is_first():
             run.save(networks, learner.opt)
             watcher.epoch(run.at.rows[-1])
+            with own_randomness(recipe.settings.seed):
+                recipe.after_epoch(learner, run)
 
     def moved(part: float) -> None:
         watcher.moved(starts[number] + part * (starts[number + 1] - starts[number]))
 
-    stage = recipe.stages[number]
-    return [EpochChance(recipe.settings.seed, number), Journal(stage, run.at, finished), Teller(moved)]
+    journal = Journal(recipe.stages[number], run.at, finished)
+    learner.add_cbs([EpochChance(recipe.settings.seed, number), journal, Teller(moved)])
+    return journal
 
 
 def _shares(stages: Sequence[Stage]) -> list[float]:

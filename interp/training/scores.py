@@ -9,6 +9,8 @@ import torch
 from fastai.learner import Metric
 from torch import Tensor
 
+from interp.images import Preprocess
+
 
 def confusion(truth: Tensor, predicted: Tensor, classes: int, void: int | None = None) -> Tensor:
     """Return how often class i was predicted as class j, `(classes, classes)`, without `void` truth.
@@ -89,3 +91,31 @@ def psnr(output: Tensor, target: Tensor) -> Tensor:
     """Return `PSNR = −10·log10(mean((x − y)²))` in dB for pictures in 0 … 1, `(B,)`."""
     error = (output.float().clamp(0, 1) - target.float()).square().flatten(1).mean(1)
     return -10 * error.clamp_min(1e-12).log10()
+
+
+class MeanPsnr(Metric):  # type: ignore[misc]
+    """The mean PSNR in dB of outputs against targets, both in the normalisation of `preprocess`."""
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        self._preprocess = preprocess
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._values: list[Tensor] = []
+
+    def accumulate(self, learn: Any) -> None:
+        """Add a validation batch; in training a GAN's output may be a verdict."""
+        if not learn.training:
+            good = self._preprocess.inverse(learn.yb[0].as_subclass(Tensor))
+            self._values.append(psnr(self._preprocess.inverse(learn.pred), good).cpu())
+
+    @property
+    def name(self) -> str:
+        """Its column in the log."""
+        return "psnr"
+
+    @property
+    def value(self) -> float | None:
+        """The mean so far."""
+        return float(torch.cat(self._values).mean()) if self._values else None

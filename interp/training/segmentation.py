@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from interp.images import Preprocess
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import UNetNetwork, clear_skips
-from interp.training.data import check_pairs, paired_folder, split
+from interp.training.data import Problems, check_pairs, paired_folder, split
 from interp.training.drawing import draw_curves, first_batch, rows_of, to_picture
 from interp.training.learners import best_device, make_learner, outputs
 from interp.training.loaders import Augmentation, data_loaders
-from interp.training.recipe import Recipe, Watcher
+from interp.training.recipe import Recipe, Watcher, without_bad
 from interp.training.run import Run
 from interp.training.samples import PairedSource
 from interp.training.scores import MeanIoU, PixelAccuracy, class_iou, confusion
@@ -58,7 +57,9 @@ class SegmentationSettings(Settings):
     masks: str | None = None
     codes: tuple[str, ...] | str | None = None
     void: str | None = None
-    augmentation: Augmentation = field(default=Augmentation(rotate=10, zoom=1.1, lighting=0.2, warp=0.2, chance=0.75))
+    augmentation: Augmentation = field(
+        default=Augmentation(rotate=10, zoom=1.1, lighting=0.2, warp=0.2, chance=0.75)
+    )
     self_attention: bool = False
     blur: bool = False
 
@@ -80,10 +81,14 @@ class Segmentation(Recipe):
 
     def prepare(self, watcher: Watcher) -> Mapping[str, Any]:
         """Find pictures, masks and class names, open each once, part off the validation set."""
-        asked = self.settings
-        data = paired_folder(Path(asked.folder), masks=asked.masks, codes=asked.codes, void=asked.void)
-        sizes = check_pairs(data, progress=watcher.checking)
-        self._data, self._watcher = data, watcher
+        asked, problems = self.settings, Problems(self.settings.folder)
+        data = paired_folder(
+            asked.folder, masks=asked.masks, codes=asked.codes, void=asked.void, problems=problems
+        )
+        sizes = check_pairs(data, progress=watcher.checking, problems=problems)
+        bad = without_bad(problems, asked, watcher)
+        sizes = tuple(size for item, size in enumerate(sizes) if item not in bad)
+        self._data, self._watcher = (data := data.without(bad)), watcher
         self._split = split(len(data.pictures), asked.valid, asked.seed, groups=data.groups)
         width, height = Counter(sizes).most_common(1)[0][0]
         self._aspect = width / height
@@ -120,7 +125,10 @@ class Segmentation(Recipe):
         height, width = self.shape(stage)
         if stage.size not in self._stores:
             sizes = [(width, height)] * len(self._data.pictures)
-            stores = PictureStore(self._data.pictures, sizes), PictureStore(self._data.masks, sizes, kind="mask")
+            stores = (
+                PictureStore(self._data.pictures, sizes),
+                PictureStore(self._data.masks, sizes, kind="mask"),
+            )
             for store in stores:
                 store.fill(self._watcher.checking)
             self._stores = {stage.size: stores}

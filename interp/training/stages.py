@@ -27,6 +27,7 @@ class Stage:
         frozen: train only the last layer group and the batch norms.
         pct_start: the part of the one-cycle schedule in which the rate rises, 0 … 1.
         flat: a constant rate instead of one cycle.
+        part: which of several networks learns, in recipes that have several.
 
     Raises:
         TrainingError: a value out of its range.
@@ -44,6 +45,7 @@ class Stage:
     frozen: bool = False
     pct_start: float = 0.25
     flat: bool = False
+    part: str = ""
 
     def __post_init__(self) -> None:
         ranges = {

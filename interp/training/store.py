@@ -49,8 +49,8 @@ class PictureStore:
         self._starts = np.concatenate([[0], np.cumsum([channels * w * h for w, h in self.sizes])])
         total = int(self._starts[-1])
         self.keeps = total <= (psutil.virtual_memory().available // 3 if most is None else most)
-        self._bytes = torch.empty(total if self.keeps else 0, dtype=torch.uint8).share_memory_()
-        self._filled = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
+        self._bytes = _shared(total if self.keeps else 0, torch.uint8)
+        self._filled = _shared(len(self.paths), torch.bool)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -61,7 +61,7 @@ class PictureStore:
             return self._decode(index)
         width, height = self.sizes[index]
         kept = self._bytes[int(self._starts[index]) : int(self._starts[index + 1])]
-        kept = kept.view(height, width) if self.kind == "mask" else kept.view(3, height, width)
+        kept = kept.view((height, width) if self.kind == "mask" else (3, height, width))
         if not self._filled[index]:
             kept.copy_(self._decode(index))
             self._filled[index] = True
@@ -82,3 +82,8 @@ class PictureStore:
             return torch.from_numpy(np.array(mask.resize(self.sizes[index], self._filter)))
         picture = open_image(self.paths[index]).resize(self.sizes[index], self._filter)
         return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+
+
+def _shared(count: int, kind: torch.dtype) -> torch.Tensor:
+    shared: torch.Tensor = torch.zeros(count, dtype=kind).share_memory_()  # type: ignore[no-untyped-call]
+    return shared

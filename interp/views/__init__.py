@@ -3,10 +3,17 @@
 Nothing here imports matplotlib before a colour or a figure is asked for.
 """
 
+from interp.views.bars import bar_figure
+from interp.views.checks import Picture, ViewError
+from interp.views.class_colours import class_colours
 from interp.views.colormaps import COLORMAPS, Colormap, default_for, offered_for, table
+from interp.views.confusion import confusion_figure
 from interp.views.contact_sheet import Tile, contact_sheet
+from interp.views.curves import training_curves
 from interp.views.figures import three_panel_figure
 from interp.views.grid import grid_figure
+from interp.views.learning_rate import learning_rate_figure
+from interp.views.masks import mask_over, mask_picture
 from interp.views.overlay import (
     Box,
     Interpolation,
@@ -17,6 +24,7 @@ from interp.views.overlay import (
     overlay,
 )
 from interp.views.panel import three_panel
+from interp.views.pictures import Mark, picture_grid
 from interp.views.scale import (
     NO_POSITIVE_EVIDENCE,
     Display,
@@ -25,6 +33,8 @@ from interp.views.scale import (
     number,
     shared_limits,
 )
+from interp.views.segmentation import segmentation_figure
+from interp.views.top_losses import TopLoss, top_losses_figure
 
 __all__ = [
     "COLORMAPS",
@@ -33,21 +43,35 @@ __all__ = [
     "Colormap",
     "Display",
     "Interpolation",
+    "Mark",
+    "Picture",
     "Scale",
     "Tile",
+    "TopLoss",
+    "ViewError",
     "bar",
+    "bar_figure",
+    "class_colours",
+    "confusion_figure",
     "contact_sheet",
     "covered",
     "default_for",
     "framed_heat",
     "grid_figure",
     "heat",
+    "learning_rate_figure",
+    "mask_over",
+    "mask_picture",
     "normalise",
     "number",
     "offered_for",
     "overlay",
+    "picture_grid",
+    "segmentation_figure",
     "shared_limits",
     "table",
     "three_panel",
     "three_panel_figure",
+    "top_losses_figure",
+    "training_curves",
 ]
