@@ -19,6 +19,7 @@ from interp.layers import LayerError
 from interp.methods import Attribution, Method, attribute, get
 from interp.models import ImageModel, load
 from interp.targets import AnyTarget, LogitTarget, Several, Target, TargetLike, per_picture
+from interp.targets import from_json as target_from_json
 
 ModelLike = ImageModel | nn.Module | str | Path | Any
 MethodLike = str | Method
@@ -61,7 +62,8 @@ def explain(
     Args:
         model: an `ImageModel`, or anything that `interp.load` takes.
         pictures: a path, Pillow image, array, tensor, bytes or open file; or a list of them.
-        target: `None` for the predicted class; an index, a name or a callable (output → one score for each
+        target: `None` for the predicted class (of a segmentation the one with the largest region, of a
+            picture its detail); an index, a name or a callable (output → one score for each
             picture); `targets.top(3)`, `targets.several("cat", 967)`, `targets.contrast("cat", "dog")`; or a
             list with one of these for each picture.
         method: name of a method (`interp methods` lists them), or a list.
@@ -175,7 +177,7 @@ def remake(saved: str | Path, *, model: ModelLike | None = None, target: TargetL
     try:
         found = _model(about["model"], model)
         picture, path = _open(about["picture"])
-        query = target if "callable" in about["target"] else LogitTarget.from_json(about["target"])
+        query = target if "callable" in about["target"] else target_from_json(about["target"])
         if query is None:
             raise ExplanationError(
                 "the JSON's target was a callable; give it again: remake(..., target=...)."

@@ -22,7 +22,7 @@ from interp.files import write_whole
 from interp.images import Box
 from interp.methods import Method
 from interp.models import ImageModel, Prediction
-from interp.targets import LogitTarget, Target
+from interp.targets import CallableTarget, Target
 from interp.views import Scale, grid_figure, heat, overlay, three_panel, three_panel_figure
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Explanation:
         return json.dumps(self._about(), indent=1, ensure_ascii=False)
 
     def _about(self) -> dict[str, Any]:
-        if not isinstance(self.target, LogitTarget):
+        if isinstance(self.target, CallableTarget):
             target: dict[str, Any] = {"callable": self.target.name}
         else:
             target = self.target.to_json()

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from interp.dense import DetailTarget, RegionTarget, predicted_region, predicted_regions
+from interp.models.image_model import Task
 from interp.models.labels import Labels
 
 
@@ -108,10 +110,10 @@ class CallableTarget:
         return scores
 
 
-Target = LogitTarget | CallableTarget
+Target = LogitTarget | CallableTarget | RegionTarget | DetailTarget
 
 
-Ask = Callable[[torch.Tensor, Labels], tuple[Target, ...]]
+Ask = Callable[[torch.Tensor, Labels, Task], tuple[Target, ...]]
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,19 @@ AnyTarget = TargetLike | Several
 
 
 def top(count: int) -> Several:
-    """Ask for the `count` likeliest classes of each picture, all from one forward pass."""
+    """Ask for the `count` likeliest classes of each picture, all from one forward pass.
+
+    Of a segmentation these are the classes with the largest predicted regions, each over its region; of a
+    picture that a network makes, its detail.
+    """
     if count < 1:
         raise TargetError(f"top({count}) asks for no class; give 1 or more.")
 
-    def ask(logits: torch.Tensor, labels: Labels) -> tuple[Target, ...]:
+    def ask(logits: torch.Tensor, labels: Labels, task: Task) -> tuple[Target, ...]:
+        if logits.dim() == 3 and task == "segmentation":
+            return predicted_regions(logits, labels, count)
+        if logits.dim() == 3 and task == "image":
+            return (DetailTarget(),)
         best = _class_logits(logits).topk(min(count, logits.shape[0])).indices
         return tuple(_class(index, labels) for index in best.tolist())
 
@@ -149,27 +159,33 @@ def several(*queries: AnyTarget) -> Several:
     if not queries:
         raise TargetError("several() names no target; give one or more.")
     return Several(
-        lambda logits, labels: tuple(t for query in queries for t in resolve(query, logits, labels))
+        lambda logits, labels, task: tuple(
+            t for query in queries for t in resolve(query, logits, labels, task)
+        )
     )
 
 
 def contrast(wanted: TargetLike, other: TargetLike) -> Query:
     """Ask what speaks for one class rather than another: `logit(wanted) − logit(other)`."""
-    return Query(lambda logits, labels: (_one(wanted, logits, labels) - _one(other, logits, labels),))
+    return Query(lambda logits, labels, _: (_one(wanted, logits, labels) - _one(other, logits, labels),))
 
 
 def negative(query: TargetLike) -> Query:
     """Ask what speaks against a class: `−logit`."""
-    return Query(lambda logits, labels: (-_one(query, logits, labels),))
+    return Query(lambda logits, labels, _: (-_one(query, logits, labels),))
 
 
-def resolve(query: AnyTarget, logits: torch.Tensor, labels: Labels) -> tuple[Target, ...]:
+def resolve(
+    query: AnyTarget, logits: torch.Tensor, labels: Labels, task: Task = "classification"
+) -> tuple[Target, ...]:
     """Return the targets that `query` means for one picture.
 
     Args:
         query: `None` for the predicted class, an index, a name, a target, a query, or a callable.
-        logits: `(classes,)` of this picture (only looked at by questions about classes).
+        logits: `(classes,)` of this picture (only looked at by questions about classes), or what the network
+            puts out for every position, `(C, H, W)`.
         labels: the model's.
+        task: the model's.
 
     Raises:
         LabelError: no such class.
@@ -180,11 +196,11 @@ def resolve(query: AnyTarget, logits: torch.Tensor, labels: Labels) -> tuple[Tar
         ((282, 1.0),)
     """
     if query is None:
-        return top(1).ask(logits, labels)
-    if isinstance(query, (LogitTarget, CallableTarget)):
+        return top(1).ask(logits, labels, task)
+    if isinstance(query, (LogitTarget, CallableTarget, RegionTarget, DetailTarget)):
         return (query,)
     if isinstance(query, (Query, Several)):
-        return query.ask(logits, labels)
+        return query.ask(logits, labels, task)
     if isinstance(query, (str, Integral)):  # numpy's integers too
         return (
             _class(
@@ -198,6 +214,28 @@ def resolve(query: AnyTarget, logits: torch.Tensor, labels: Labels) -> tuple[Tar
         f"a target cannot be a {type(query).__name__}; give None, a class index or name, or a callable "
         "(output → one score for each picture)."
     )
+
+
+def from_json(value: Mapping[str, Any]) -> TargetLike:
+    """Return the query that a saved explanation's target is, `None` for a callable.
+
+    Raises:
+        TargetError: it is not one.
+    """
+    if "callable" in value:
+        return None
+    if "detail" in value:
+        return DetailTarget()
+    if "predicted_region" in value:
+        index = value["predicted_region"]
+        return Query(lambda logits, labels, _: (_predicted(index, logits, labels),))
+    return LogitTarget.from_json(value)
+
+
+def _predicted(index: Any, logits: torch.Tensor, labels: Labels) -> RegionTarget:
+    if type(index) is not int or logits.dim() != 3 or not 0 <= index < len(logits):
+        raise TargetError(f"the saved target's class {index!r:.40} is none of the model's.")
+    return predicted_region(logits, labels, index)
 
 
 def per_picture(target: AnyTarget | Sequence[AnyTarget], pictures: int) -> list[AnyTarget]:

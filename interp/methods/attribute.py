@@ -69,7 +69,7 @@ def attribute(
         output = main_output(private(inputs.clone()))
         queries = per_picture(target, len(inputs))
         targets = tuple(
-            resolve(q, row, model.labels) for q, row in zip(queries, output.detach(), strict=True)
+            resolve(q, row, model.labels, model.task) for q, row in zip(queries, output.detach(), strict=True)
         )
         maps: dict[Key, torch.Tensor] = {}
         last = max(map(len, targets)) - 1

@@ -28,7 +28,7 @@ from interp.training.drawing import (
     rows_of,
     to_picture,
 )
-from interp.training.learners import best_device, make_learner, outputs
+from interp.training.learners import best_device, make_learner, outputs, spread
 from interp.training.loaders import Augmentation, data_loaders
 from interp.training.recipe import Recipe, Watcher, without_bad
 from interp.training.run import Run
@@ -71,7 +71,8 @@ class ClassifierSettings(Settings):
         csv: a file with the columns file, label and perhaps valid.
         augmentation: of the training pictures.
         bias: whether the head's linear layers have one, as the course's.
-        final_batchnorm: a batch norm on the logits, as in the course.
+        final_batchnorm: a batch norm on the logits, as in the course. Its statistics settle over hundreds of
+            steps, so it harms short trainings.
         dropout: before the last layer.
     """
 
@@ -81,7 +82,7 @@ class ClassifierSettings(Settings):
     csv: str | None = None
     augmentation: Augmentation = field(default=Augmentation())
     bias: bool = False
-    final_batchnorm: bool = True
+    final_batchnorm: bool = False
     dropout: float = 0.5
 
 
@@ -194,7 +195,7 @@ class Classifier(Recipe):
         self._draw_predictions(learner, self.preprocess(stage), run, f"predictions-{number}-{stage.name}")
 
     def _draw_predictions(self, learner: Any, preprocess: Preprocess, run: Run, name: str) -> None:
-        inputs, logits, truths = next(outputs(learner.model, learner.dls.valid, _PREDICTED))
+        inputs, logits, truths = next(outputs(learner.model, [spread(learner.dls.valid, _PREDICTED)]))
         names = self._data.classes
         chances, found = logits.softmax(1).max(1)
         titles = [

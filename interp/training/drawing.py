@@ -62,7 +62,9 @@ def draw_augmentations(run: Run, picture: Image.Image, preprocess: Preprocess, c
     pixels = np.array(preprocess.view(picture))
     whole = torch.from_numpy(pixels).permute(2, 0, 1).expand(9, -1, -1, -1)
     rows: list[list[Picture]] = []
+    seed = int(torch.randint(2**31, ()))
     for padding in ("zeros", "reflection"):
+        torch.manual_seed(seed)  # the same changes in both rows
         steps = [IntToFloatTensor(), *replace(chosen, padding=padding).transforms()]
         changed = Pipeline(steps, split_idx=0)(TensorImage(whole.clone()))
         shown = changed.clamp(0, 1).mul(255).byte().permute(0, 2, 3, 1).numpy()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from fastai.callback.core import TrainEvalCallback
 from fastai.learner import CastToTensor, Learner, Recorder
 from fastai.optimizer import Adam
+from fastai.torch_core import to_device
 from torch import nn
 
 import fastai.callback.schedule  # noqa: F401  isort: skip - gives Learner its schedules
@@ -123,28 +125,31 @@ def best_device(asked: str | None) -> torch.device:
         raise TrainingError(f"device {asked!r} is not there; give cpu, cuda or mps.") from error
 
 
+def spread(loader: Any, count: int) -> Any:
+    """Return a batch of `count` validation samples, evenly spread: neighbours are often of one kind."""
+    places = np.linspace(0, len(loader.dataset) - 1, min(count, len(loader.dataset)))
+    loader.before_iter()
+    batch = loader.do_batch([loader.do_item(int(place)) for place in places])
+    return loader.after_batch(to_device(batch, loader.device))
+
+
 def outputs(
-    network: nn.Module, loader: Any, most: int | None = None
+    network: nn.Module, batches: Iterable[Any]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Yield (inputs, outputs, targets) of a validation loader's batches on the CPU, in eval mode.
+    """Yield (inputs, outputs, targets) of validation batches on the CPU, in eval mode.
 
     Args:
         network: its modes are put back.
-        loader: of validation samples.
-        most: samples at most; default all.
+        batches: a validation loader, or batches of it.
     """
     modes = [(part, part.training) for part in network.modules()]
     network.eval()
-    left = most
     try:
-        for inputs, targets in loader:
-            batch = inputs.as_subclass(torch.Tensor)[:left]
+        for inputs, targets in batches:
+            batch = inputs.as_subclass(torch.Tensor)
             with torch.no_grad():
                 made = network(batch)
-            yield batch.cpu(), made.float().cpu(), targets.as_subclass(torch.Tensor)[:left].cpu()
-            left = None if left is None else left - len(batch)
-            if left is not None and left <= 0:
-                return
+            yield batch.cpu(), made.float().cpu(), targets.as_subclass(torch.Tensor).cpu()
     finally:
         for part, training in modes:
             part.training = training

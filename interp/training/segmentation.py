@@ -20,7 +20,7 @@ from interp.models.architecture import of_network
 from interp.models.networks import UNetNetwork, clear_skips
 from interp.training.data import Problems, check_pairs, paired_folder, split
 from interp.training.drawing import draw_curves, first_batch, rows_of, to_picture
-from interp.training.learners import best_device, make_learner, outputs
+from interp.training.learners import best_device, make_learner, outputs, spread
 from interp.training.loaders import Augmentation, data_loaders
 from interp.training.recipe import Recipe, Watcher, without_bad
 from interp.training.run import Run
@@ -176,7 +176,7 @@ class Segmentation(Recipe):
         clear_skips(learner.model)
 
     def _draw_predictions(self, learner: Any, preprocess: Preprocess, run: Run, name: str) -> None:
-        inputs, logits, masks = next(outputs(learner.model, learner.dls.valid, _SHOWN))
+        inputs, logits, masks = next(outputs(learner.model, [spread(learner.dls.valid, _SHOWN)]))
         predicted = logits.argmax(1)
         pairs = zip(masks, predicted, strict=True)
         scores = [float(self._iou(self._count(mask, found)).nanmean()) for mask, found in pairs]

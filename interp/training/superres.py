@@ -19,7 +19,7 @@ from interp.models.architecture import of_network
 from interp.models.networks import UNetNetwork, clear_skips
 from interp.training.data import Problems, check_pictures, matched_pairs, split
 from interp.training.drawing import draw_curves, first_batch, to_picture
-from interp.training.learners import best_device, make_learner, outputs
+from interp.training.learners import best_device, make_learner, outputs, spread
 from interp.training.loaders import Augmentation, data_loaders
 from interp.training.metrics import loss_terms
 from interp.training.perceptual import PerceptualLoss
@@ -263,7 +263,7 @@ def draw_pairs(
 
 def draw_results(run: Run, name: str, network: nn.Module, loader: Any, preprocess: Preprocess) -> None:
     """Draw input, output and target of validation pictures, each with its PSNR."""
-    inputs, made, targets = next(outputs(network, loader, _SHOWN))
+    inputs, made, targets = next(outputs(network, [spread(loader, _SHOWN)]))
     rows = [[to_picture(part[i], preprocess) for part in (inputs, made, targets)] for i in range(len(inputs))]
     good = preprocess.inverse(targets)
     scores = [psnr(preprocess.inverse(part), good) for part in (inputs, made)]

@@ -1,4 +1,4 @@
-"""The pictures of a folder and all folders inside it."""
+"""The pictures of a folder, and of all folders inside it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from interp.images import SUFFIXES
 from interp.training.data.problems import DataError
 
 
-def pictures_in(folder: str | Path, *, but: Path | None = None) -> list[Path]:
-    """Return the pictures of a folder and of the folders inside it by their endings, sorted.
+def pictures_in(folder: str | Path, *, recursive: bool = True, but: Path | None = None) -> list[Path]:
+    """Return the pictures of a folder by their endings, sorted.
 
     Args:
         folder: where to look. Links to folders are followed, hidden files and folders passed over.
-        but: a folder inside it that is passed over too.
+        recursive: whether to walk the folders inside it too.
+        but: a folder inside it that is passed over.
 
     Raises:
         DataError: no such folder, or no picture in it.
@@ -26,9 +27,13 @@ def pictures_in(folder: str | Path, *, but: Path | None = None) -> list[Path]:
     """
     folder = folder_there(folder)
     passed = frozenset() if but is None else frozenset({os.path.realpath(but)})
-    found = sorted(_walk(folder, passed))
+    found = sorted(_walk(folder, passed, recursive))
     if not found:
-        raise DataError(f"{folder} has no picture (no file ends in .jpg, .png, .webp, …).")
+        deeper = 0 if recursive else sum(path.is_dir() for path in folder.iterdir())
+        hint = f" It has {deeper} folders inside: --recursive walks them." if deeper > 1 else ""
+        if deeper == 1:
+            hint = " It has 1 folder inside: --recursive walks it."
+        raise DataError(f"{folder} has no picture (no file ends in .jpg, .png, .webp, …).{hint}")
     return found
 
 
@@ -48,7 +53,7 @@ def folder_there(folder: str | Path) -> Path:
     return folder
 
 
-def _walk(folder: Path, passed: frozenset[str]) -> Iterator[Path]:
+def _walk(folder: Path, passed: frozenset[str], recursive: bool) -> Iterator[Path]:
     real = os.path.realpath(folder)
     # A link to a folder above would lead around in circles.
     if real in passed:
@@ -57,6 +62,7 @@ def _walk(folder: Path, passed: frozenset[str]) -> Iterator[Path]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            yield from _walk(path, passed | {real})
+            if recursive:
+                yield from _walk(path, passed | {real}, recursive)
         elif path.suffix.lower() in SUFFIXES:
             yield path

@@ -11,7 +11,7 @@ _SHOWN = 3
 
 
 class DataError(ValueError):
-    """Data cannot be trained on; the message says what is wrong with all of it, and what would work."""
+    """Data cannot be found, made or trained on; the message says all that is wrong, and what would work."""
 
 
 class Kind(NamedTuple):

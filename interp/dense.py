@@ -1,0 +1,81 @@
+"""Targets of outputs that have a value for every position: segmentations and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from interp.models.labels import Labels
+
+
+@dataclass(frozen=True, eq=False)
+class RegionTarget:
+    """A class over a region: `s = Σ_(i,j) in region logit_c(i, j)`; the region does not follow the gradient.
+
+    Attributes:
+        index: of the class.
+        region: bool `(H, W)`.
+        name: how it is called in pictures and reports.
+
+    Example:
+        >>> road = RegionTarget(3, logits[0].argmax(0) == 3, "road, where it is predicted")
+        >>> road(logits).shape
+        torch.Size([1])
+    """
+
+    index: int
+    region: torch.Tensor = field(repr=False)
+    name: str
+
+    def __call__(self, output: torch.Tensor) -> torch.Tensor:
+        """Return `(B,)` scores of `(B, classes, H, W)` logits."""
+        return (output[:, self.index] * self.region).sum((1, 2))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; the region is that of the prediction, which the model gives again."""
+        return {"predicted_region": self.index, "name": self.name}
+
+
+@dataclass(frozen=True)
+class DetailTarget:
+    """How much detail a picture has: `s = Σ_c,i,j |x_c(i, j + 1) − x_c(i, j)| + |x_c(i + 1, j) − x_c(i, j)|`.
+
+    What a super-resolution adds to its input, and a fair default when nobody says which part is meant.
+    """
+
+    name: str = "detail of the output"
+
+    def __call__(self, output: torch.Tensor) -> torch.Tensor:
+        """Return `(B,)` scores of `(B, C, H, W)` pictures."""
+        across, down = output.diff(dim=3).abs(), output.diff(dim=2).abs()
+        return across.sum((1, 2, 3)) + down.sum((1, 2, 3))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"detail": True, "name": self.name}
+
+
+def predicted_regions(logits: torch.Tensor, labels: Labels, count: int) -> tuple[RegionTarget, ...]:
+    """Return the classes with the largest predicted regions, each over its region, largest first.
+
+    Args:
+        logits: `(classes, H, W)` of one picture.
+        labels: their names.
+        count: classes at most.
+
+    Example:
+        >>> predicted_regions(torch.eye(2)[:, :, None].expand(2, 2, 3), Labels(("sky", "road")), 1)[0].name
+        'sky, where it is predicted'
+    """
+    found = logits.argmax(0)
+    areas = found.flatten().bincount(minlength=len(logits))
+    largest = areas.argsort(descending=True, stable=True)[:count].tolist()
+    return tuple(predicted_region(logits, labels, i) for i in largest if areas[i])
+
+
+def predicted_region(logits: torch.Tensor, labels: Labels, index: int) -> RegionTarget:
+    """Return a class over the region where it is predicted."""
+    name = f"{labels[index]}, where it is predicted"
+    return RegionTarget(index, logits.argmax(0) == index, name)

@@ -1,0 +1,105 @@
+"""Targets of outputs that have a value for every position."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import interp
+from interp import targets
+from interp.dense import DetailTarget, RegionTarget, predicted_regions
+from interp.explanation import ExplanationError
+from interp.models import Labels
+from interp.targets import TargetError, resolve
+
+LABELS = Labels(("sky", "road", "car"))
+
+
+@pytest.fixture
+def photo():
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+
+
+def logits():
+    """Sky above, road below, no car: 2 rows of sky, 1 of road."""
+    made = torch.zeros(3, 3, 4)
+    made[0, :2], made[1, 2:] = 2.0, 3.0
+    return made
+
+
+def test_a_region_sums_its_logits_and_its_gradient_is_the_region():
+    region = torch.tensor([[True, False], [True, True]])
+    output = torch.arange(8.0).reshape(1, 2, 2, 2).requires_grad_()
+    score = RegionTarget(1, region, "road")(output)
+    assert score.tolist() == [4.0 + 6.0 + 7.0]
+    (gradient,) = torch.autograd.grad(score.sum(), output)
+    assert torch.equal(gradient[0, 1], region.float())
+    assert not gradient[0, 0].any()
+
+
+def test_detail_is_the_total_variation():
+    picture = torch.tensor([[[[0.0, 1.0], [3.0, 1.0]]]])
+    assert DetailTarget()(picture).item() == 1 + 2 + 3 + 0
+
+
+def test_the_largest_predicted_regions_come_first_and_absent_classes_not_at_all():
+    found = predicted_regions(logits(), LABELS, 3)
+    assert [(each.index, int(each.region.sum())) for each in found] == [(0, 8), (1, 4)]
+
+
+def test_what_is_asked_when_nobody_says_follows_the_task():
+    assert resolve(None, logits(), LABELS, "segmentation")[0].name == "sky, where it is predicted"
+    assert len(resolve(targets.top(2), logits(), LABELS, "segmentation")) == 2
+    assert resolve(None, logits(), LABELS, "image") == (DetailTarget(),)
+    for query in (None, 1, "road"):
+        with pytest.raises(TargetError, match="a class alone does not say where"):
+            resolve(query, logits(), LABELS, "classification")
+
+
+def test_a_class_alone_of_a_segmentation_says_what_to_do_instead():
+    with pytest.raises(TargetError, match="Give a callable"):
+        resolve("road", logits(), LABELS, "segmentation")
+
+
+def segmenter():
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 3, 1)
+    )
+    prepare = interp.Preprocess((32, 48), (0.5,) * 3, (0.5,) * 3, fit="squish")
+    return interp.load(module, preprocess=prepare, labels=LABELS.names)
+
+
+def test_grad_cam_at_the_layer_before_a_1x1_head_is_the_regions_share_of_the_logit(photo):
+    """ORACLES: with a 1 × 1 head, s = Σ over the mask, Grad-CAM = (|mask|/HW)·(logit − bias)."""
+    model = segmenter()
+    assert model.task == "segmentation"
+    found = interp.explain(model, photo, layer="2")
+    output = model.logits(model.prepare([photo]))[0]
+    index = int(found.target.index)
+    share = (output.argmax(0) == index).float().mean()
+    bias = model.module[3].bias[index].detach()
+    expected = share * (output[index] - bias)
+    assert torch.allclose(found.map, expected, atol=1e-5) or torch.allclose(
+        found.map, expected.relu(), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("task", ["segmentation", "image"])
+def test_dense_explanations_are_made_again_from_their_json(task, photo):
+    model = interp.load(segmenter(), task=task)
+    found = interp.explain(model, photo, layer="2")
+    again = interp.remake(found.to_json(), model=model)
+    assert torch.equal(again.map, found.map)
+    assert again.target.name == found.target.name
+
+
+def test_a_saved_target_with_an_impossible_class_is_a_sentence(photo):
+    model = segmenter()
+    text = interp.explain(model, photo, layer="2").to_json()
+    broken = re.sub(r'"predicted_region": \d+', '"predicted_region": 77', text)
+    with pytest.raises(ExplanationError, match="77"):
+        interp.remake(broken, model=model)
