@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interp import capture, images, layers, methods, models, report, targets, views
+    from interp import capture, features, images, layers, methods, models, report, targets, training, views
     from interp.explaining import explain, remake
     from interp.explanation import Explanation, Explanations
     from interp.images import Preprocess, open_image
@@ -30,6 +30,7 @@ __all__ = [
     "attribute",
     "capture",
     "explain",
+    "features",
     "images",
     "layers",
     "load",
@@ -39,11 +40,23 @@ __all__ = [
     "remake",
     "report",
     "targets",
+    "training",
     "views",
     "write_report",
 ]
 
-_MODULES = ("capture", "images", "layers", "methods", "models", "report", "targets", "views")
+_MODULES = (
+    "capture",
+    "features",
+    "images",
+    "layers",
+    "methods",
+    "models",
+    "report",
+    "targets",
+    "training",
+    "views",
+)
 _HOMES = {
     "Architecture": "models",
     "Explanation": "explanation",

@@ -117,6 +117,11 @@ def _text(value: Any) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
+        if (path.parent / "config.json").is_file():
+            raise ModelError(
+                f"the run in {path.parent} is not finished: it has no model.json yet. To go on, give its "
+                "`interp train` command again with --resume."
+            )
         raise ModelError(f"{path.parent} is no saved model: it has no model.json.")
     if path.stat().st_size > MAX_JSON:
         raise ModelError(f"{path.parent.name}/model.json is over {MAX_JSON // 2**20} MiB; it is not ours.")

@@ -208,6 +208,7 @@ def _train_stage(
     with own_randomness(recipe.settings.seed, number):
         learner = recipe.learner(stage, networks, run)
         recipe.start(stage, learner)
+        _halve(recipe, learner)
     if run.at.epochs:
         load_optimiser(run.checkpoint, learner.opt)
     elif _is_first():
@@ -225,6 +226,15 @@ def _train_stage(
         run.at.stage, run.at.epochs = number + 1, 0
         run.keep_stage(number, stage.name, networks)
         run.save(networks, None)
+
+
+def _halve(recipe: Recipe, learner: Any) -> None:
+    """Train in half precision on CUDA; a GAN's two optimisations would share one loss scale."""
+    wanted = recipe.settings.mixed_precision and learner.dls.device.type == "cuda"
+    if wanted and not hasattr(learner, "gan_trainer"):
+        import fastai.callback.fp16  # noqa: F401 - gives Learner its to_fp16
+
+        learner.to_fp16()
 
 
 def _watch(
@@ -254,8 +264,8 @@ def _watch(
 
 def _shares(stages: Sequence[Stage]) -> list[float]:
     """Return where in the whole work each stage begins, and 1: work grows with the pictures' area."""
-    # A frozen body needs no backward pass, which is half to two thirds of a step.
-    work = [stage.epochs * stage.size**2 * (0.5 if stage.frozen else 1.0) for stage in stages]
+    # A frozen body needs no gradients of its convolutions' weights, but those that its batch norms need.
+    work = [stage.epochs * stage.size**2 * (0.75 if stage.frozen else 1.0) for stage in stages]
     return [sum(work[:i]) / sum(work) for i in range(len(work) + 1)]
 
 

@@ -22,7 +22,7 @@ class PictureStore:
     """Pictures or masks at the sizes given, as uint8 tensors.
 
     Nothing random happens before a picture is stored, so an epoch sees the same pixels whether they were
-    kept or decoded again. The memory is shared with the workers of a data loader.
+    kept or decoded again. Workers of a data loader that are forked after `fill` share the memory.
 
     Args:
         paths: of the files.
@@ -49,8 +49,8 @@ class PictureStore:
         self._starts = np.concatenate([[0], np.cumsum([channels * w * h for w, h in self.sizes])])
         total = int(self._starts[-1])
         self.keeps = total <= (psutil.virtual_memory().available // 3 if most is None else most)
-        self._bytes = _shared(total if self.keeps else 0, torch.uint8)
-        self._filled = _shared(len(self.paths), torch.bool)
+        self._bytes = torch.empty(total if self.keeps else 0, dtype=torch.uint8)
+        self._filled = torch.zeros(len(self.paths), dtype=torch.bool)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -82,8 +82,3 @@ class PictureStore:
             return torch.from_numpy(np.array(mask.resize(self.sizes[index], self._filter)))
         picture = open_image(self.paths[index]).resize(self.sizes[index], self._filter)
         return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-
-
-def _shared(count: int, kind: torch.dtype) -> torch.Tensor:
-    shared: torch.Tensor = torch.zeros(count, dtype=kind).share_memory_()  # type: ignore[no-untyped-call]
-    return shared
