@@ -14,6 +14,7 @@ from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401
 from interp.cli import train  # noqa: F401
 from interp.cli import enhance  # noqa: F401
+from interp.cli import crappify  # noqa: F401
 
 # isort: on
 from interp.cli.options import app

@@ -13,6 +13,17 @@ from fastai.vision.gan import GANLearner, set_freeze_model
 from torch import nn
 
 from interp.training.learners import core_callbacks
+from interp.training.stages import Stage, TrainingError
+
+
+def check_flat(stages: Sequence[Stage]) -> None:
+    """Raise a `TrainingError` unless every stage has a constant rate."""
+    for stage in stages:
+        if not stage.flat:
+            raise TrainingError(
+                f"the stage {stage.name!r} trains a GAN and needs a constant rate (flat): one cycle would "
+                "bring the momentum back, which GANs do without."
+            )
 
 
 class EpochsAlike(Callback):  # type: ignore[misc]

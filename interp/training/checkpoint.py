@@ -17,6 +17,7 @@ from interp.files import write_whole
 from interp.training.stages import TrainingError
 
 Row = dict[str, Any]
+_ABOUT = {"stage", "epochs", "rows", "optimiser"}
 STEP_COLUMNS = ("epoch", "loss", "lr", "momentum")
 
 
@@ -88,10 +89,11 @@ def load_optimiser(path: Path, optimiser: Any) -> None:
     states = _states(optimiser)
     if len(about["optimiser"]) != len(states):
         raise TrainingError(f"{path} was written by another optimiser; begin again in another folder.")
+    places = [parameter.device for parameter, _, _, _ in optimiser.all_params()]
     for number, (state, plain) in enumerate(zip(states, about["optimiser"], strict=True)):
         prefix = f"optimiser.{number}."
         held = {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
-        state.update(plain | held)
+        state.update(plain | {key: value.to(places[number]) for key, value in held.items()})
 
 
 def _states(optimiser: Any) -> list[dict[str, Any]]:
@@ -107,6 +109,8 @@ def _read(path: Path, prefix: str) -> tuple[dict[str, Any], dict[str, torch.Tens
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})["interp"])
+            if not isinstance(about, dict) or not about.keys() >= _ABOUT:
+                raise ValueError("it is no checkpoint of a run")
             return about, {key: file.get_tensor(key) for key in _keys(file) if key.startswith(prefix)}
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read ({error}); begin again in another folder.") from error

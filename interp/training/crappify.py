@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from interp.files import write_whole
 from interp.images import LIMITS, ImageError, open_image
 from interp.images.geometry import shorter_side_to
-from interp.training.data import DataError, pictures_in
+from interp.training.data import DataError, in_threads, pictures_in
 
 Variant = Literal["crappify", "resize", "grey"]
 Quality = tuple[int, int]
@@ -168,15 +167,14 @@ class Plan:
             raise DataError(f"workers={workers}: give a whole number from 1.")
         left = [job for job in self.jobs if not job.is_done()]
         before = len(self.jobs) - len(left)
-        failed = {}
+        reasons: dict[int, str | None] = {}
         # Threads: Pillow decodes, resizes and encodes without the interpreter's lock.
-        with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-            reasons = pool.map(self._reason, left)
-            for done, (job, reason) in enumerate(zip(left, reasons, strict=True), before + 1):
-                if reason is not None:
-                    failed[job.name] = reason
+        with closing(in_threads(self._reason, left, workers)) as results:
+            for number, reason in results:
+                reasons[number] = reason
                 if progress:
-                    progress(done, len(self.jobs))
+                    progress(before + len(reasons), len(self.jobs))
+        failed = {left[number].name: why for number in sorted(reasons) if (why := reasons[number])}
         return Made(self.folder, len(left) - len(failed), before, failed)
 
     def _reason(self, job: _Job) -> str | None:

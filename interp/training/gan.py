@@ -26,7 +26,7 @@ from interp.images.geometry import shorter_side_to
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import CriticNetwork, UNetNetwork, clear_skips
-from interp.training.adversarial import gan_learner
+from interp.training.adversarial import check_flat, gan_learner
 from interp.training.drawing import draw_curves, first_batch, to_picture
 from interp.training.learners import begin, best_device, make_learner
 from interp.training.loaders import Augmentation, data_loaders
@@ -97,6 +97,7 @@ class GanSettings(Settings):
                 f"the stage {wrong[0].name!r} has part={wrong[0].part!r}; "
                 f"give {GENERATOR}, {CRITIC} or {JOINED}."
             )
+        check_flat([stage for stage in self.stages if stage.part == JOINED])
 
 
 class Gan(Recipe):

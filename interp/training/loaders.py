@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from fastai.data.core import DataLoaders, TfmdDL
@@ -14,6 +14,7 @@ from fastai.vision.augment import aug_transforms
 
 from interp.images import Preprocess
 from interp.training.samples import Samples, Source
+from interp.training.stages import TrainingError
 
 Padding = Literal["zeros", "reflection", "border"]
 
@@ -39,6 +40,10 @@ class Augmentation:
     chance: float = 1.0
     flip: bool = True
     padding: Padding = "reflection"
+
+    def __post_init__(self) -> None:
+        if self.padding not in get_args(Padding):
+            raise TrainingError(f"padding={self.padding!r}: give zeros, reflection or border.")
 
     def transforms(self) -> list[Any]:
         """Return fastai's batch transforms."""

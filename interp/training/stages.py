@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_type_hints
 
+_TRUTHS = {"": True, "yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
 
 class TrainingError(ValueError):
     """A recipe's setting is wrong, or a run cannot begin or go on; the message says what would work."""
@@ -51,7 +53,7 @@ class Stage:
         ranges = {
             "epochs": (1, 100_000),
             "lr": (0, 1e3),
-            "lr_low": (0, 1e3),
+            "lr_low": (1e-12, 1e3),  # the groups between get multiples of it
             "size": (16, 4096),
             "batch": (2, 65_536),
             "pct_start": (0.001, 0.999),
@@ -76,7 +78,7 @@ def parse_stage(text: str, like: Stage) -> Stage:
 
     Args:
         text: `key=value` pairs and the words `frozen` and `flat`, parted by blanks or commas.
-        like: gives what is not said, but for `frozen`, `flat` and `lr_low`.
+        like: gives what is not said, but for `frozen` and `lr_low`.
 
     Raises:
         TrainingError: an unknown key, or a value that is not a number.
@@ -86,7 +88,7 @@ def parse_stage(text: str, like: Stage) -> Stage:
         1e-06
     """
     types = get_type_hints(Stage)
-    given: dict[str, Any] = {"lr_low": None, "frozen": False, "flat": False}
+    given: dict[str, Any] = {"lr_low": None, "frozen": False}
     for word in text.replace(",", " ").split():
         key, equals, value = word.partition("=")
         if key not in types or (not equals and types[key] is not bool):
@@ -100,7 +102,9 @@ def parse_stage(text: str, like: Stage) -> Stage:
 
 def _value(key: str, value: str, kind: Any, text: str) -> Any:
     if kind is bool:
-        return value.lower() not in ("false", "no", "0")
+        if value.lower() not in _TRUTHS:
+            raise TrainingError(f"--stage {text!r}: {key}={value!r} is neither yes nor no.")
+        return _TRUTHS[value.lower()]
     if kind is str:
         return value
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from interp.images import Interpolation, open_image
 from interp.training.data import open_mask
+from interp.training.data.threads import in_threads
 
 Kind = Literal["picture", "mask"]
 
@@ -71,8 +72,8 @@ class PictureStore:
         """Decode everything now, in threads, if it is kept at all; `progress(done, count)`."""
         if not self.keeps or bool(self._filled.all()):
             return
-        with ThreadPoolExecutor(threads) as pool:
-            for done, _ in enumerate(pool.map(self.__getitem__, range(len(self))), 1):
+        with closing(in_threads(self.__getitem__, range(len(self)), threads)) as decoded:
+            for done, _ in enumerate(decoded, 1):
                 if progress:
                     progress(done, len(self))
 

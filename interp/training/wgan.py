@@ -16,7 +16,7 @@ from interp.images.geometry import shorter_side_to
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import BasicCriticNetwork, BasicGeneratorNetwork, Network
-from interp.training.adversarial import CriticDistance, gan_learner
+from interp.training.adversarial import CriticDistance, check_flat, gan_learner
 from interp.training.data import Problems, check_pictures, pictures_in, split
 from interp.training.drawing import draw_curves, first_batch, rows_of, to_picture
 from interp.training.learners import best_device
@@ -58,6 +58,10 @@ class WganSettings(Settings):
     extra_layers: int = 1
     critic_turns: int = 5
     clip: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_flat(self.stages)
 
 
 class Wgan(Recipe):

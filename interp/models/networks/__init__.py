@@ -11,6 +11,7 @@ from torch import nn
 from interp.models.builders import ModelError
 from interp.models.networks.body import body, grids, split_index
 from interp.models.networks.classifier import ClassifierNetwork
+from interp.models.networks.freezing import FreezeTotal, GroupLayer, GroupTable, LayerGroup, group_table
 from interp.models.networks.gan import BasicCriticNetwork, BasicGeneratorNetwork, CriticNetwork
 from interp.models.networks.groups import layer_groups
 from interp.models.networks.unet import UNetNetwork, clear_skips
@@ -31,6 +32,10 @@ __all__ = [
     "BasicGeneratorNetwork",
     "ClassifierNetwork",
     "CriticNetwork",
+    "FreezeTotal",
+    "GroupLayer",
+    "GroupTable",
+    "LayerGroup",
     "Network",
     "UNetNetwork",
     "body",
@@ -38,6 +43,7 @@ __all__ = [
     "clear_skips",
     "described",
     "grids",
+    "group_table",
     "layer_groups",
     "split_index",
 ]
@@ -57,7 +63,7 @@ def build_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     kind = NETWORKS[name]
     types = get_type_hints(kind)
     for key, value in arguments.items():
-        if key not in types or type(value) is not types[key]:
+        if key not in types or not _fits(value, types[key]):
             raise ModelError(
                 f"the network {name!r} has no argument {key}={value!r:.60}; it takes "
                 f"{', '.join(f'{field.name} ({types[field.name].__name__})' for field in fields(kind))}."
@@ -66,6 +72,11 @@ def build_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         return kind(**arguments).build()
     except TypeError as error:
         raise ModelError(f"the network {name!r} lacks an argument ({error}).") from error
+
+
+def _fits(value: Any, kind: type) -> bool:
+    # A whole number is a float in Python's eyes, and JSON may write 0.0 as 0; a bool is no number.
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def described(network: Network) -> tuple[str, dict[str, Any]]:

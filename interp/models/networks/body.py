@@ -47,16 +47,14 @@ def body(network: nn.Module) -> nn.Sequential:
         ['layer3', 'layer4']
     """
     found = nn.Sequential(OrderedDict(_children(network)))
-    expected = _own_features(network)
-    try:
-        output = _run(found)
-        if expected is None or (output.shape == expected.shape and torch.allclose(output, expected)):
-            return _checked(found, output, network)
-    except (RuntimeError, TypeError, NotImplementedError, AssertionError):
-        pass
-    if expected is None:
-        raise ModelError(_no_body(network))
-    return _checked(nn.Sequential(OrderedDict(network=Features(network))), expected, network)
+    output = _output(found)
+    if not hasattr(network, "forward_features"):
+        return _checked(found, output, network)
+    wrapped = Features(network)
+    expected = _output(wrapped)
+    if _same(output, expected):
+        return _checked(found, output, network)
+    return _checked(nn.Sequential(OrderedDict(network=wrapped)), expected, network)
 
 
 def grids(sequential: nn.Sequential, size: int = _PROBE) -> list[tuple[int, int]]:
@@ -91,32 +89,29 @@ def _children(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, child
 
 
-def _own_features(network: nn.Module) -> torch.Tensor | None:
-    if not hasattr(network, "forward_features"):
-        return None
+def _output(module: nn.Module) -> torch.Tensor | None:
+    """Return what the module makes of a probe; `None` when it does not run or makes no tensor."""
     try:
-        return _run(Features(network))
-    except (RuntimeError, TypeError, AssertionError, ValueError) as error:
-        raise ModelError(_no_body(network)) from error
+        with _evaluating(module):
+            output = module(_blank(module, _PROBE))
+    except Exception:  # children that do not run one after the other fail in ways of their own
+        return None
+    return output if isinstance(output, torch.Tensor) else None
 
 
-def _checked(found: nn.Sequential, output: torch.Tensor, network: nn.Module) -> nn.Sequential:
-    if output.dim() != 4 or output.shape[-1] >= _PROBE or output.shape[-1] != output.shape[-2]:
-        raise ModelError(_no_body(network))
+def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
+    return one is not None and other is not None and one.shape == other.shape and torch.allclose(one, other)
+
+
+def _checked(found: nn.Sequential, output: torch.Tensor | None, network: nn.Module) -> nn.Sequential:
+    is_map = output is not None and output.dim() == 4 and output.shape[-1] == output.shape[-2]
+    if output is None or not is_map or output.shape[-1] >= _PROBE:
+        raise ModelError(
+            f"{type(network).__name__} cannot be a backbone: it has no convolutional body that ends in a "
+            "feature map. Use efficientnet_lite0, torchvision:resnet34, timm:convnext_tiny or another "
+            "convolutional one."
+        )
     return found
-
-
-def _no_body(network: nn.Module) -> str:
-    return (
-        f"{type(network).__name__} cannot be a backbone: it has no convolutional body that ends in a feature "
-        "map. Use efficientnet_lite0, torchvision:resnet34, timm:convnext_tiny or another convolutional one."
-    )
-
-
-def _run(module: nn.Module) -> torch.Tensor:
-    with _evaluating(module):
-        output: torch.Tensor = module(_blank(module, _PROBE))
-        return output
 
 
 def _blank(module: nn.Module, size: int) -> torch.Tensor:

@@ -49,7 +49,7 @@ class ClassifierNetwork:
 
     def __post_init__(self) -> None:
         between("classes", self.classes, 1, 100_000)
-        between("hidden", self.hidden, 1, 100_000)
+        between("hidden", self.hidden, 1, 8192)
         between("dropout", self.dropout, 0, 0.99)
 
     def build(self, trained: nn.Module | None = None) -> nn.Sequential:

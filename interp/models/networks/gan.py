@@ -9,6 +9,9 @@ from torch import nn
 
 from interp.models.networks.checks import between
 
+# Features double with every halving of the grid, so two fine values may ask for too much together.
+_WIDTH, _MOST = "width at its coarsest grid", 8192
+
 
 class MeanLogit(nn.Module):
     """The mean of a critic's logits over the picture, `(B, n)` → `(B, 1)`."""
@@ -38,6 +41,7 @@ class CriticNetwork:
         between("channels", self.channels, 1, 64)
         between("features", self.features, 4, 1024)
         between("blocks", self.blocks, 1, 6)
+        between(_WIDTH, self.features * 2 ** (self.blocks + 1), 8, _MOST)
         between("dropout", self.dropout, 0, 0.99)
 
     def build(self) -> nn.Sequential:
@@ -119,4 +123,5 @@ def _basic(size: int, channels: int, features: int, extra_layers: int) -> None:
         between("size (a power of two)", size, 2 ** (size.bit_length() - 1), 2 ** (size.bit_length() - 1))
     between("channels", channels, 1, 64)
     between("features", features, 4, 1024)
+    between(_WIDTH, features * size // 8, 4, _MOST)
     between("extra_layers", extra_layers, 0, 16)

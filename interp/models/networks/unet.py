@@ -11,6 +11,9 @@ from interp.models.builders import ModelError, build_named
 from interp.models.networks.body import Features, body
 from interp.models.networks.checks import between
 
+# The layout is the same at every size, and fastai runs the encoder once to find it.
+_LAYOUT = 512
+
 
 @dataclass(frozen=True)
 class UNetNetwork:
@@ -66,7 +69,7 @@ class UNetNetwork:
         network: Any = DynamicUnet(
             encoder,
             self.outputs,
-            (self.height, self.width),
+            (min(self.height, _LAYOUT), min(self.width, _LAYOUT)),
             blur=self.blur,
             norm_type=NormType.Weight if self.weight_norm else None,
             self_attention=self.self_attention,

@@ -7,6 +7,7 @@ from interp.training.data.masks import open_mask
 from interp.training.data.pairs import Paired, matched_pairs, paired_folder
 from interp.training.data.problems import DataError, Kind, Problems
 from interp.training.data.split import Group, split
+from interp.training.data.threads import in_threads
 
 __all__ = [
     "DataError",
@@ -17,6 +18,7 @@ __all__ = [
     "Problems",
     "check_pairs",
     "check_pictures",
+    "in_threads",
     "labelled_folder",
     "matched_pairs",
     "open_mask",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from interp.images.reading import name_of
 from interp.training.data.masks import open_mask
 from interp.training.data.pairs import Paired
 from interp.training.data.problems import DataError, Kind, Problems
+from interp.training.data.threads import in_threads
 
 Size = tuple[int, int]
 Progress = Callable[[int, int], None]
@@ -95,8 +95,9 @@ def check_pairs(
     seen = _look(lambda item: _see_pair(data, item, noted), len(data.pictures), noted, progress, threads)
     if problems is None:
         noted.raise_if_any()
-    present = frozenset().union(*(one.numbers for one in seen)) - {data.void}
-    if len(present) < 2:
+    numbers = frozenset().union(*(one.numbers for one in seen))
+    present = numbers - {data.void}
+    if numbers and len(present) < 2:
         only = ", ".join(data.codes[number] for number in present if number < len(data.codes)) or "void"
         raise DataError(
             f"the masks hold one class only ({only}), so there is nothing to tell apart; {data.void} counts "
@@ -146,12 +147,14 @@ def _look(
     progress: Progress | None,
     threads: int | None,
 ) -> list[_Seen]:
-    found = []
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for item, seen in enumerate(pool.map(see, range(count))):
-            found.append(seen)
-            for fault in seen.faults:
-                problems.add(fault.kind, fault.example, item)
+    found: dict[int, _Seen] = {}
+    with closing(in_threads(see, range(count), threads)) as results:
+        for item, seen in results:
+            found[item] = seen
             if progress:
-                progress(item + 1, count)
-    return found
+                progress(len(found), count)
+    ordered = [found[item] for item in range(count)]
+    for item, seen in enumerate(ordered):
+        for fault in seen.faults:
+            problems.add(fault.kind, fault.example, item)
+    return ordered

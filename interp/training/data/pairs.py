@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from os.path import commonpath
 from pathlib import Path
@@ -16,6 +16,7 @@ from interp.training.data.listing import folder_there, pictures_in
 from interp.training.data.masks import open_mask
 from interp.training.data.problems import DataError, Kind, Problems
 from interp.training.data.split import Group, given_groups
+from interp.training.data.threads import in_threads
 
 # What follows a picture's name in its mask's.
 _ENDINGS = ("", "_P", "_L", "_mask", "_label")
@@ -201,9 +202,9 @@ def _sides(pairs: list[_Pair], folder: Path) -> tuple[list[_Pair], tuple[Group, 
 
 
 def _numbers_in(masks: Sequence[Path]) -> tuple[str, ...]:
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_highest, masks))
-    read = [number for number in found if isinstance(number, int)]
+    with closing(in_threads(_highest, masks)) as results:
+        found = dict(results)
+    read = [number for number in found.values() if isinstance(number, int)]
     if not read:
         raise DataError(f"no mask can be read. The first: {found[0]}")
     if max(read) < 1:

@@ -82,3 +82,11 @@ def test_masks_of_one_class_teach_nothing(tmp_path, put):
         check_pairs(paired_folder(tmp_path, codes=("sky", "road")))
     with pytest.raises(DataError, match="no picture with a mask is left"):
         paired_folder(tmp_path, codes=("sky", "road")).without({0})
+
+
+def test_where_no_mask_can_be_read_that_is_what_is_said(tmp_path, put):
+    put("images/a.png")
+    put("masks/a.png")
+    problems = Problems(tmp_path)
+    check_pairs(paired_folder(tmp_path, codes=("sky", "road")), problems=problems)
+    assert problems.summary().startswith("1 mask cannot be read (masks/a.png has colours (RGB)")
