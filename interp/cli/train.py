@@ -75,6 +75,8 @@ def classifier(
     device: Device = None,
 ) -> None:
     """Train a classifier. Classes come from folders, names or a table."""
+    from dataclasses import replace
+
     from interp.training import Augmentation, Classifier, ClassifierSettings, TrainingError, fetch
     from interp.training.classifier import PRESETS
 
@@ -88,13 +90,13 @@ def classifier(
     chosen["stages"] = _stages(stage, chosen["stages"])
     if backbone is not None:
         chosen["backbone"] = backbone
+    chosen["augmentation"] = replace(chosen.get("augmentation", Augmentation()), padding=padding)
     settings = ClassifierSettings(
         folder=str(folder),
         labels="regex" if regex else "csv" if csv else "folder",
         regex=regex,
         csv=None if csv is None else str(csv),
         pretrained=not untrained,
-        augmentation=Augmentation(padding=padding),  # type: ignore[arg-type]
         valid=valid,
         seed=seed,
         skip_bad=skip_bad,

@@ -12,24 +12,23 @@ from fastai.losses import MSELossFlat
 from fastai.vision.gan import (
     AdaptiveGANSwitcher,
     AdaptiveLoss,
-    GANDiscriminativeLR,
     accuracy_thresh_expand,
     gan_loss_from_func,
 )
 from PIL import Image
 from torch import nn
 
-import interp
 from interp.files import write_whole
 from interp.images import Preprocess, open_image
 from interp.images.geometry import shorter_side_to
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import CriticNetwork, UNetNetwork, clear_skips
-from interp.training.adversarial import check_flat, gan_learner
+from interp.training.adversarial import CriticRate, check_flat, gan_learner
+from interp.training.backbones import body_of, load_backbone
 from interp.training.drawing import draw_curves, first_batch, to_picture
 from interp.training.learners import begin, best_device, make_learner
-from interp.training.loaders import Augmentation, data_loaders
+from interp.training.loaders import MIRRORED, Augmentation, data_loaders
 from interp.training.recipe import Recipe, Watcher
 from interp.training.run import Run
 from interp.training.samples import LabelledSource
@@ -46,6 +45,7 @@ from interp.training.superres import (
 )
 
 GENERATOR, CRITIC, JOINED = "generator", "critic", "gan"
+_LEAST = 64  # pixels that the critic's four halvings leave 4 of, which its last convolution takes
 
 STAGES = (
     Stage("generator, frozen", 2, 1e-3, 128, batch=16, frozen=True, pct_start=0.8, part=GENERATOR),
@@ -78,9 +78,7 @@ class GanSettings(Settings):
     low: str
     stages: tuple[Stage, ...] = STAGES
     weight_decay: float = 1e-3
-    augmentation: Augmentation = field(
-        default=Augmentation(rotate=10, zoom=2.0, lighting=0.2, warp=0.2, chance=0.75)
-    )
+    augmentation: Augmentation = field(default=Augmentation(zoom=2.0))
     blur: bool = True
     self_attention: bool = True
     weight_norm: bool = True
@@ -98,6 +96,10 @@ class GanSettings(Settings):
                 f"give {GENERATOR}, {CRITIC} or {JOINED}."
             )
         check_flat([stage for stage in self.stages if stage.part == JOINED])
+        if small := [stage for stage in self.stages if stage.part != GENERATOR and stage.size < _LEAST]:
+            raise TrainingError(
+                f"the stage {small[0].name!r} has size={small[0].size}; the critic needs {_LEAST} or more."
+            )
 
 
 class Gan(Recipe):
@@ -112,7 +114,7 @@ class Gan(Recipe):
     def __init__(self, settings: GanSettings) -> None:
         self.settings = settings
         self.stages = settings.stages
-        self._backbone = interp.load(settings.backbone, weights="default" if settings.pretrained else None)
+        self._backbone = load_backbone(settings)
         self._pairs = Pairs(settings)
 
     def prepare(self, watcher: Watcher) -> Mapping[str, Any]:
@@ -131,7 +133,7 @@ class Gan(Recipe):
     def networks(self) -> dict[str, nn.Module]:
         """Return the generator on the pre-trained encoder, and the critic."""
         return {
-            "generator": self._generator.build(trained=self._backbone.module),
+            "generator": self._generator.build(trained=body_of(self._backbone)),
             "critic": self._critic.build(),
         }
 
@@ -157,14 +159,15 @@ class Gan(Recipe):
             (networks["generator"], _patches(networks["critic"])),
             gan_loss_from_func(MSELossFlat(), verdicts, (asked.critic_weight, asked.pixel_weight)),
             switcher=AdaptiveGANSwitcher(critic_thresh=asked.threshold),
-            callbacks=[GANDiscriminativeLR(asked.critic_rate)],
+            callbacks=[CriticRate(asked.critic_rate)],
             metrics=metrics,
             weight_decay=asked.weight_decay,
             switch_eval=True,
         )
 
     def _critic_learner(self, stage: Stage, networks: Mapping[str, nn.Module], run: Run) -> Any:
-        made = self._generations(stage, networks["generator"], run.folder / "generations")
+        folder = run.folder / "generations" / f"{self.stages.index(stage) + 1:02}"
+        made = self._generations(stage, networks["generator"], folder)
         real = list(self._pairs.high)
         sizes = [shorter_side_to(stage.size, *open_image(path).size) for path in real]
         store = PictureStore([*made, *real], [(stage.size, stage.size)] * len(made) + sizes)
@@ -176,7 +179,7 @@ class Gan(Recipe):
             (train, valid),
             batch=stage.batch,
             preprocess=self.preprocess(stage),
-            augmentation=Augmentation(rotate=0, zoom=1, lighting=0, warp=0, chance=0),
+            augmentation=MIRRORED,
             seed=self.settings.seed,
             workers=self.settings.workers,
             device=best_device(self.settings.device),
@@ -191,7 +194,7 @@ class Gan(Recipe):
 
     def _generations(self, stage: Stage, generator: nn.Module, folder: Path) -> list[Path]:
         """Write what the generator makes of every poor picture, and return the files."""
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         preprocess = self.preprocess(stage)
         paths = [folder / f"{number:06}.png" for number in range(len(self._pairs.low))]
         device = best_device(self.settings.device)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fastai.callback.core import TrainEvalCallback
+from fastai.callback.core import Callback, TrainEvalCallback
 from fastai.learner import CastToTensor, Learner, Recorder
 from fastai.optimizer import Adam
 from fastai.torch_core import to_device
@@ -33,9 +33,19 @@ def make_learner(
     metrics: Sequence[Any] = (),
     *,
     weight_decay: float | None = None,
-    callbacks: Sequence[Any] = (),
+    keep_statistics: bool = False,
 ) -> Any:
-    """Return a fastai `Learner` with Adam, decoupled weight decay and the network's layer groups."""
+    """Return a fastai `Learner` with Adam, decoupled weight decay and the network's layer groups.
+
+    Args:
+        loaders: for training and validation.
+        network: goes to the loaders' device.
+        loss: as fastai takes it.
+        metrics: as fastai takes them.
+        weight_decay: not of batch norms and biases.
+        keep_statistics: the batch norms of all groups but the last keep their statistics, and learn nothing
+            while they are frozen.
+    """
     return Learner(
         loaders,
         network.to(loaders.device),
@@ -44,9 +54,21 @@ def make_learner(
         splitter=parameter_groups,
         metrics=list(metrics),
         wd=weight_decay,
+        train_bn=not keep_statistics,
         default_cbs=False,
-        cbs=[*core_callbacks(), *callbacks],
+        cbs=[*core_callbacks(), *([KeepStatistics()] if keep_statistics else [])],
     )
+
+
+class KeepStatistics(Callback):  # type: ignore[misc]
+    """Keeps the batch norms of all layer groups but the last in eval mode while the rest trains."""
+
+    def before_train(self) -> None:
+        """Put them in eval mode, after fastai has put everything in training mode."""
+        for _, group in layer_groups(self.learn.model)[:-1]:
+            for part in group.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
 
 
 def parameter_groups(network: nn.Module) -> list[list[nn.Parameter]]:

@@ -21,7 +21,7 @@ Padding = Literal["zeros", "reflection", "border"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training pictures, in fastai's terms; the defaults are the course's for pets.
+    """Random changes of training pictures, in fastai's terms; the defaults are fastai's own.
 
     Args:
         rotate: degrees at most, either way.
@@ -33,11 +33,11 @@ class Augmentation:
         padding: what lies outside the picture.
     """
 
-    rotate: float = 20.0
-    zoom: float = 1.3
-    lighting: float = 0.4
-    warp: float = 0.4
-    chance: float = 1.0
+    rotate: float = 10.0
+    zoom: float = 1.1
+    lighting: float = 0.2
+    warp: float = 0.2
+    chance: float = 0.75
     flip: bool = True
     padding: Padding = "reflection"
 
@@ -64,7 +64,11 @@ class Augmentation:
         return asdict(self)
 
 
-NO_AUGMENTATION = Augmentation(rotate=0, zoom=1, lighting=0, warp=0, chance=0, flip=False)
+COURSE_AUGMENTATION = Augmentation(rotate=20, zoom=1.3, lighting=0.4, warp=0.4, chance=1.0)
+"""The course's values for pets."""
+
+MIRRORED = Augmentation(rotate=0, zoom=1, lighting=0, warp=0, chance=0)
+"""Only left and right, half of the time."""
 
 
 def data_loaders(

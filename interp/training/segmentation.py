@@ -12,12 +12,12 @@ import torch
 from fastai.losses import CrossEntropyLossFlat
 from torch import Tensor, nn
 
-import interp
 from interp import views
 from interp.images import Preprocess
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import UNetNetwork, clear_skips
+from interp.training.backbones import body_of, load_backbone
 from interp.training.data import Problems, check_pairs, paired_folder, split
 from interp.training.drawing import draw_curves, first_batch, rows_of, to_picture
 from interp.training.learners import best_device, make_learner, outputs, spread
@@ -57,9 +57,7 @@ class SegmentationSettings(Settings):
     masks: str | None = None
     codes: tuple[str, ...] | str | None = None
     void: str | None = None
-    augmentation: Augmentation = field(
-        default=Augmentation(rotate=10, zoom=1.1, lighting=0.2, warp=0.2, chance=0.75)
-    )
+    augmentation: Augmentation = field(default=Augmentation())
     self_attention: bool = False
     blur: bool = False
 
@@ -76,7 +74,7 @@ class Segmentation(Recipe):
     def __init__(self, settings: SegmentationSettings) -> None:
         self.settings = settings
         self.stages = settings.stages
-        self._backbone = interp.load(settings.backbone, weights="default" if settings.pretrained else None)
+        self._backbone = load_backbone(settings)
         self._stores: dict[int, tuple[PictureStore, PictureStore]] = {}
 
     def prepare(self, watcher: Watcher) -> Mapping[str, Any]:
@@ -113,7 +111,7 @@ class Segmentation(Recipe):
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the U-Net on the pre-trained encoder."""
-        return {"unet": self._network.build(trained=self._backbone.module)}
+        return {"unet": self._network.build(trained=body_of(self._backbone))}
 
     def preprocess(self, stage: Stage) -> Preprocess:
         """Return what validation pictures go through: squished to the stage's shape."""
@@ -153,6 +151,7 @@ class Segmentation(Recipe):
             CrossEntropyLossFlat(axis=1, ignore_index=-100 if void is None else void),
             [PixelAccuracy(classes, void), MeanIoU(classes, void)],
             weight_decay=self.settings.weight_decay,
+            keep_statistics=self.settings.keep_statistics,
         )
 
     def before_stage(self, stage: Stage, learner: Any, run: Run) -> None:

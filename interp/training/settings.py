@@ -22,6 +22,8 @@ class Settings:
         valid: the part of the data that is held back, 0 … 1, where the folder does not say itself.
         seed: of everything that is random.
         weight_decay: decoupled, not of batch norms and biases.
+        keep_statistics: the pre-trained batch norms keep their statistics, and learn nothing while they are
+            frozen. Better for a few hundred pictures or small batches; the course lets them go on.
         skip_bad: go on without pictures that cannot be used.
         mixed_precision: half precision where it pays, on CUDA only.
         workers: processes that decode; default none where the pictures fit into memory.
@@ -35,6 +37,7 @@ class Settings:
     valid: float = 0.2
     seed: int = 42
     weight_decay: float = 1e-2
+    keep_statistics: bool = False
     skip_bad: bool = False
     mixed_precision: bool = True
     workers: int | None = None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from fastai.losses import L1LossFlat, MSELossFlat
 from torch import Tensor, nn
 
-import interp
 from interp import views
 from interp.images import Preprocess
 from interp.images.geometry import shorter_side_to
 from interp.models import ImageModel, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import UNetNetwork, clear_skips
+from interp.training.backbones import body_of, load_backbone
 from interp.training.data import Problems, check_pictures, matched_pairs, split
 from interp.training.drawing import draw_curves, first_batch, to_picture
 from interp.training.learners import best_device, make_learner, outputs, spread
@@ -28,7 +28,7 @@ from interp.training.run import Run
 from interp.training.samples import PairedSource
 from interp.training.scores import MeanPsnr, psnr
 from interp.training.settings import Settings
-from interp.training.stages import Stage
+from interp.training.stages import Stage, TrainingError
 from interp.training.store import PictureStore
 
 Loss = Literal["mse", "l1", "perceptual"]
@@ -67,9 +67,7 @@ class SuperResolutionSettings(Settings):
     features: str = "efficientnet_lite0"
     layer_weights: tuple[float, ...] = (5.0, 15.0, 2.0)
     gram_scale: float | None = None
-    augmentation: Augmentation = field(
-        default=Augmentation(rotate=10, zoom=2.0, lighting=0.2, warp=0.2, chance=0.75)
-    )
+    augmentation: Augmentation = field(default=Augmentation(zoom=2.0))
     blur: bool = True
     self_attention: bool = False
     weight_norm: bool = True
@@ -124,9 +122,11 @@ class SuperResolution(Recipe):
     name = "superres"
 
     def __init__(self, settings: SuperResolutionSettings) -> None:
+        if settings.loss not in get_args(Loss):
+            raise TrainingError(f"loss={settings.loss!r}: give one of {', '.join(get_args(Loss))}.")
         self.settings = settings
         self.stages = settings.stages
-        self._backbone = interp.load(settings.backbone, weights="default" if settings.pretrained else None)
+        self._backbone = load_backbone(settings)
         self._pairs = Pairs(settings)
 
     def prepare(self, watcher: Watcher) -> Mapping[str, Any]:
@@ -139,7 +139,7 @@ class SuperResolution(Recipe):
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the generator on the pre-trained encoder."""
-        return {"generator": self._network.build(trained=self._backbone.module)}
+        return {"generator": self._network.build(trained=body_of(self._backbone))}
 
     def preprocess(self, stage: Stage) -> Preprocess:
         """Return what validation pictures go through."""
@@ -166,6 +166,7 @@ class SuperResolution(Recipe):
             loss,
             [*terms, MeanPsnr(preprocess)],
             weight_decay=self.settings.weight_decay,
+            keep_statistics=self.settings.keep_statistics,
         )
 
     def before_stage(self, stage: Stage, learner: Any, run: Run) -> None:

@@ -20,7 +20,7 @@ from interp.training.adversarial import CriticDistance, check_flat, gan_learner
 from interp.training.data import Problems, check_pictures, pictures_in, split
 from interp.training.drawing import draw_curves, first_batch, rows_of, to_picture
 from interp.training.learners import best_device
-from interp.training.loaders import Augmentation, data_loaders
+from interp.training.loaders import MIRRORED, Augmentation, data_loaders
 from interp.training.recipe import Recipe, Watcher, without_bad
 from interp.training.run import Run
 from interp.training.samples import NoiseSource
@@ -52,7 +52,7 @@ class WganSettings(Settings):
 
     stages: tuple[Stage, ...] = STAGES
     weight_decay: float = 0.0
-    augmentation: Augmentation = field(default=Augmentation(rotate=0, zoom=1, lighting=0, warp=0, chance=0))
+    augmentation: Augmentation = field(default=MIRRORED)
     noise: int = 100
     features: int = 64
     extra_layers: int = 1

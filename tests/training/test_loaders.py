@@ -6,7 +6,7 @@ from PIL import Image
 from interp.images import Preprocess, open_image
 from interp.images.geometry import shorter_side_to
 from interp.training.callbacks import EpochChance
-from interp.training.loaders import NO_AUGMENTATION, Augmentation, data_loaders, workers_for
+from interp.training.loaders import Augmentation, data_loaders, workers_for
 from interp.training.samples import LabelledSource, NoiseSource, PairedSource
 from interp.training.store import PictureStore
 
@@ -28,7 +28,7 @@ def store_of(paths, side=24, **changes):
     return PictureStore(paths, [shorter_side_to(side, *size) for size in SIZES[: len(paths)]], **changes)
 
 
-def loaders_of(source, augmentation=NO_AUGMENTATION, split=(range(6), range(6, 10)), batch=4, **changes):
+def loaders_of(source, augmentation=NOTHING, split=(range(6), range(6, 10)), batch=4, **changes):
     return data_loaders(
         source, split, batch=batch, preprocess=PREPROCESS, augmentation=augmentation, seed=1, **changes
     )

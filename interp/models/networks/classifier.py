@@ -75,6 +75,8 @@ class ClassifierNetwork:
                 nn.init.kaiming_normal_(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
+        # Begins undecided: a loss of log(classes), not one of random preferences to unlearn.
+        nn.init.normal_(layers[-1].weight, std=0.01)  # type: ignore[arg-type]
         if self.final_batchnorm:
             layers.append(nn.BatchNorm1d(self.classes, momentum=0.01))
         return nn.Sequential(*layers)

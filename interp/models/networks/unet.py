@@ -60,7 +60,7 @@ class UNetNetwork:
         from fastai.layers import NormType
         from fastai.vision.models.unet import DynamicUnet
 
-        encoder = _narrow(body(build_named(self.backbone) if trained is None else trained))
+        encoder = body(build_named(self.backbone) if trained is None else trained)
         if isinstance(encoder[0], Features):
             raise ModelError(
                 f"{self.backbone} cannot be the encoder of a U-Net: its stages do not run one after the "
@@ -80,17 +80,6 @@ class UNetNetwork:
         network.layers[-1] = nn.Identity()
         built: nn.Module = network
         return built
-
-
-def _narrow(encoder: nn.Sequential) -> nn.Sequential:
-    """Return the encoder without the 1 × 1 widening before the pooling that mobile classifiers end in.
-
-    The U-Net's middle would be sixteen times as large for features that only the classifier needs.
-    """
-    convolutions = [[part for part in child.modules() if isinstance(part, nn.Conv2d)] for child in encoder]
-    spatial = [i for i, found in enumerate(convolutions) if any(max(c.kernel_size) > 1 for c in found)]
-    widening = next((i for i, found in enumerate(convolutions) if found and i > spatial[-1]), len(encoder))
-    return encoder[:widening]
 
 
 def clear_skips(network: Any) -> None:
