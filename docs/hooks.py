@@ -39,21 +39,29 @@ def command_line() -> str:
 
     from interp.cli import app
 
-    group: Any = typer.main.get_command(app)
-    parts = []
+    return "\n\n".join(_command(name, command) for name, command in _commands(typer.main.get_command(app)))
+
+
+def _commands(group: Any, prefix: str = "interp") -> Iterator[tuple[str, Any]]:
+    """Yield every command with its whole name, those of a group after the group itself."""
     for name, command in group.commands.items():
-        arguments = [p for p in command.params if not p.opts[0].startswith("-")]
-        given = [p.name.upper() + ("..." if p.nargs == -1 else "") for p in arguments]
-        usage = " ".join(
-            word if p.required else f"[{word}]" for word, p in zip(given, arguments, strict=True)
-        )
-        rows = [_parameter(p) for p in command.params]
-        parts.append(
-            f"## interp {name}\n\n{command.help}\n\n```text\ninterp {name} [OPTIONS] {usage}".rstrip()
-            + "\n```\n\n"
-            + (_table(("argument or option", "default", "meaning"), rows) if rows else "It has no options.")
-        )
-    return "\n\n".join(parts)
+        yield f"{prefix} {name}", command
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{prefix} {name}")
+
+
+def _command(name: str, command: Any) -> str:
+    if hasattr(command, "commands"):
+        return f"## {name}\n\n{command.help}\n\n```text\n{name} COMMAND [OPTIONS] ...\n```"
+    arguments = [p for p in command.params if not p.opts[0].startswith("-")]
+    given = [p.name.upper() + ("..." if p.nargs == -1 else "") for p in arguments]
+    usage = " ".join(word if p.required else f"[{word}]" for word, p in zip(given, arguments, strict=True))
+    rows = [_parameter(p) for p in command.params]
+    return (
+        f"{'#' * len(name.split())} {name}\n\n{command.help}\n\n```text\n{name} [OPTIONS] {usage}".rstrip()
+        + "\n```\n\n"
+        + (_table(("argument or option", "default", "meaning"), rows) if rows else "It has no options.")
+    )
 
 
 def _parameter(parameter: Any) -> tuple[str, str, str]:

@@ -138,7 +138,8 @@ def test_one_group_is_not_frozen():
         (
             ("timm:test_vit", "--groups", "--classes", "3"),
             "VisionTransformer cannot be a backbone: it has no convolutional body that ends in a feature "
-            "map. Use efficientnet_lite0, torchvision:resnet34, timm:convnext_tiny or another convolutional one.",
+            "map. Use efficientnet_lite0, torchvision:resnet34, timm:convnext_tiny or another convolutional "
+            "one.",
         ),
     ],
 )

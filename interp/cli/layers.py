@@ -29,8 +29,7 @@ def layers(
         str | None, typer.Option(help="With --classes: course (linear layers with bias) or fastai (without).")
     ] = None,
     final_batchnorm: Annotated[
-        bool,
-        typer.Option("--final-batchnorm", help="With --classes: a batch norm on the logits, as in training."),
+        bool, typer.Option("--final-batchnorm", help="With --classes: a batch norm on the logits.")
     ] = False,
     as_json: AsJson = False,
     trust_pickle: Trust = False,

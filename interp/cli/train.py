@@ -39,6 +39,13 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last fini
 FindRate = Annotated[
     bool, typer.Option("--find-lr", help="Only look for a learning rate of the first stage, and draw it.")
 ]
+KeepStatistics = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-statistics/--learn-statistics",
+        help="Whether pre-trained batch norms stay as they are: better for few pictures or small batches.",
+    ),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without pictures that cannot be used.")]
 Attention = Annotated[bool, typer.Option("--self-attention", help="Self-attention in the decoder.")]
 Blur = Annotated[bool, typer.Option("--blur", help="Blur after each pixel shuffle.")]
@@ -66,6 +73,7 @@ def classifier(
     padding: Annotated[
         str, typer.Option(help="zeros, reflection or border around turned pictures.")
     ] = "reflection",
+    keep_statistics: KeepStatistics = None,
     valid: Valid = 0.2,
     seed: Seed = 42,
     resume: Resume = False,
@@ -90,6 +98,8 @@ def classifier(
     chosen["stages"] = _stages(stage, chosen["stages"])
     if backbone is not None:
         chosen["backbone"] = backbone
+    if keep_statistics is not None:
+        chosen["keep_statistics"] = keep_statistics
     chosen["augmentation"] = replace(chosen.get("augmentation", Augmentation()), padding=padding)
     settings = ClassifierSettings(
         folder=str(folder),
@@ -121,6 +131,7 @@ def segmentation(
     untrained: Untrained = False,
     self_attention: Attention = False,
     blur: Blur = False,
+    keep_statistics: KeepStatistics = None,
     valid: Valid = 0.2,
     seed: Seed = 42,
     resume: Resume = False,
@@ -144,6 +155,7 @@ def segmentation(
         pretrained=not untrained,
         self_attention=self_attention,
         blur=blur,
+        keep_statistics=bool(keep_statistics),
         valid=valid,
         seed=seed,
         skip_bad=skip_bad,
@@ -166,6 +178,7 @@ def superres(
     backbone: Backbone = "efficientnet_lite0",
     untrained: Untrained = False,
     self_attention: Attention = False,
+    keep_statistics: KeepStatistics = None,
     valid: Valid = 0.2,
     seed: Seed = 42,
     resume: Resume = False,
@@ -187,6 +200,7 @@ def superres(
         backbone=backbone,
         pretrained=not untrained,
         self_attention=self_attention,
+        keep_statistics=bool(keep_statistics),
         valid=valid,
         seed=seed,
         skip_bad=skip_bad,

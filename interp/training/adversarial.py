@@ -66,6 +66,25 @@ class CriticRate(Callback):  # type: ignore[misc]
             self._rate = None
 
 
+class Clip(Callback):  # type: ignore[misc]
+    """Keeps the critic's weights within ± `most`.
+
+    fastai clips before each batch, so that the last step of an epoch would be judged and saved unclipped.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+
+    def before_fit(self) -> None:
+        """Clip the weights to begin with."""
+        for parameter in self.learn.model.critic.parameters():
+            parameter.data.clamp_(-self._most, self._most)
+
+    def after_step(self) -> None:
+        """Clip them again."""
+        self.before_fit()
+
+
 class FrozenRest(Callback):  # type: ignore[misc]
     """Keeps the network whose turn it is not out of the step.
 
@@ -161,6 +180,7 @@ def gan_learner(
         switch_eval: whether the network whose turn it is not is in eval mode.
         clip: the critic's weights stay within ± this.
     """
+    clipping = () if clip is None else (Clip(clip),)
     for network in networks:
         network.to(loaders.device)
         set_freeze_model(network, True)  # means: let it learn. Else a frozen body never enters the optimiser
@@ -171,12 +191,11 @@ def gan_learner(
         switcher=switcher,
         switch_eval=switch_eval,
         show_img=False,
-        clip=clip,
         opt_func=partial(Adam, mom=0.0, sqr_mom=0.99),
         splitter=lambda model: [list(model.parameters())],
         wd=weight_decay,
         default_cbs=False,
-        cbs=[*core_callbacks(train_metrics=True), EpochsAlike(), FrozenRest(), *callbacks],
+        cbs=[*core_callbacks(train_metrics=True), EpochsAlike(), FrozenRest(), *clipping, *callbacks],
     )
     # Those of fastai would count a loss from before the network's last turn.
     turns = [TurnLoss("gen_loss", generator=True), TurnLoss("crit_loss", generator=False)]

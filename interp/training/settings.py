@@ -16,8 +16,8 @@ class Settings:
 
     Args:
         folder: of the pictures.
-        stages: of the training, in order; none means the recipe's own.
-        backbone: as `interp.load` takes it.
+        stages: of the training, in order; at least one.
+        backbone: `efficientnet_lite0`, `torchvision:NAME` or `timm:NAME`.
         pretrained: begin with the backbone's trained weights, which may be a download.
         valid: the part of the data that is held back, 0 … 1, where the folder does not say itself.
         seed: of everything that is random.
@@ -44,6 +44,8 @@ class Settings:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        if not self.stages:
+            raise TrainingError("there is no stage to train; give one at least.")
         if not 0 < self.valid < 1:
             raise TrainingError(f"valid={self.valid:g}: give the part that is held back, between 0 and 1.")
         if self.seed < 0:
