@@ -28,6 +28,7 @@ BLOCK = re.compile(r"^(?P<indent> *)```(?P<kind>\w+)[^\n]*\n(?P<code>.*?)^(?P=in
 NOT_RUN = "<!-- not run -->"
 # Said by a part of the code that people do not call, or not by interp.
 LEFT_OUT = {"__init__"}
+NOT_SAID = {"AttributeError"}  # in the words of Python
 
 
 def main(names: list[str]) -> int:
@@ -116,13 +117,21 @@ def unknown_errors() -> Iterator[str]:
     known = " ".join((DOCS / "troubleshooting.md").read_text(encoding="utf-8").split())
     for path in sorted((ROOT / "interp").rglob("*.py")):
         part = path.relative_to(ROOT / "interp").parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if part in LEFT_OUT or not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
-                continue
-            for said in node.exc.args[:1]:
-                literal = max(_literals(said), key=len, default="").strip(" .;:,('")
-                if literal and literal not in known:
-                    yield f"{path.relative_to(ROOT)}:{node.lineno}: {literal}"
+        for said in _said(ast.parse(path.read_text(encoding="utf-8"))) if part not in LEFT_OUT else ():
+            literal = max(_literals(said), key=len, default="").strip(" .;:,('")
+            if literal and literal not in known:
+                yield f"{path.relative_to(ROOT)}:{said.lineno}: {literal}"
+
+
+def _said(tree: ast.AST) -> Iterator[ast.expr]:
+    """Yield the first argument of every error that is raised, and of every kind of problem with data."""
+    for node in ast.walk(tree):
+        call = node.exc if isinstance(node, ast.Raise) else node
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        name = ast.unparse(call.func)
+        if (isinstance(node, ast.Raise) and name not in NOT_SAID) or name == "Kind":
+            yield call.args[0]
 
 
 def _literals(node: ast.AST) -> Iterator[str]:

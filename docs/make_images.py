@@ -1,11 +1,14 @@
-"""Make the pictures of these pages again: `python docs/make_images.py`, from the repository's root.
+"""Make the pictures of these pages again: `python docs/make_images.py [RUN]`, from the repository's root.
 
-Everything is drawn by interp itself, from `sample_images` and the offline model.
+Everything is drawn by interp itself, from `sample_images` and the offline model. The pictures of a training
+need the folder of a finished run, of a classifier of animals and things; without it they stay as they are.
+No photograph of its data gets into them.
 """
 
 from __future__ import annotations
 
 import io
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,21 @@ from PIL import Image
 
 import interp
 from interp.targets import contrast, negative, several
+from interp.training.checkpoint import Progress
+from interp.training.drawing import draw_augmentations
+from interp.training.loaders import COURSE_AUGMENTATION
+from interp.training.randomness import own_randomness
+from interp.training.run import Run
 
 OUT = Path(__file__).parent / "images"
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 MOST_BYTES = 150 * 1024
 
 
-def main() -> None:
+def main(run: str | None = None) -> None:
     """Write every picture, and complain about one that is too large for a page."""
+    if run is not None:
+        training(Path(run))
     model = interp.load("efficientnet_lite0")
     both, coffee = SAMPLES / "cat_and_coffee.jpg", SAMPLES / "coffee.jpg"
 
@@ -43,6 +53,21 @@ def main() -> None:
         interp.write_report(model, SAMPLES, folder)
         with Image.open(Path(folder, "contact_sheet.png")) as sheet:
             _write(sheet.convert("RGB"), "contact_sheet.jpg")
+        with own_randomness(1):
+            run_folder, cat = Run(Path(folder), Progress()), interp.open_image(SAMPLES / "cat.jpg")
+            draw_augmentations(run_folder, cat, model.preprocess, COURSE_AUGMENTATION)
+        with Image.open(Path(folder, "figures", "augmentations.png")) as figure:
+            _write(figure.convert("RGB"), "augmentations.jpg")
+
+
+def training(run: Path) -> None:
+    """Write the pictures of a finished run: its curves, its mistakes, where its model looks."""
+    for name in ("curves", "confusion"):
+        with Image.open(run / "figures" / f"{name}.png") as figure:
+            _write(figure.convert("RGB").quantize(64), f"{name}.png")
+    both = SAMPLES / "cat_and_coffee.jpg"
+    found = interp.explain(interp.load(run), both, target=several("animal", "thing"))
+    _write(_drawn(found.grid()), "trained.jpg")
 
 
 def _drawn(figure: Any, dpi: int = 120) -> Image.Image:
@@ -60,4 +85,4 @@ def _write(picture: Image.Image, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

@@ -26,7 +26,8 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command line; a known failure is one sentence and a non-zero exit, not a traceback."""
     # fastai scripts functions while it is imported, which torch announces the end of.
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.(jit|nn\.utils)")
+    warnings.filterwarnings("ignore", message="You are shadowing an attribute", module=r"fastai\.callback")
     try:
         app()
     except Exception as error:

@@ -92,6 +92,8 @@ def classifier(
         folder, regex = fetch(dataset)
     if folder is None:
         raise TrainingError("give the FOLDER of the pictures, or --dataset pets.")
+    if regex and csv:
+        raise TrainingError("--regex and --csv both say the classes; give one of them.")
     if preset not in PRESETS:
         raise TrainingError(f"--preset {preset}: give one of {', '.join(PRESETS)}.")
     chosen: dict[str, Any] = dict(PRESETS[preset])

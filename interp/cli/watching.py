@@ -37,7 +37,8 @@ class Lines:
     def stage(self, stage: Stage) -> None:
         """Say what the stage is."""
         rate = f"{stage.lr:g}" if stage.lr_low is None else f"{stage.lr_low:g} … {stage.lr:g}"
-        about = f"{stage.epochs} epochs at {stage.size} px, batch {stage.batch}, rate {rate}"
+        epochs = "1 epoch" if stage.epochs == 1 else f"{stage.epochs} epochs"
+        about = f"{epochs} at {stage.size} px, batch {stage.batch}, rate {rate}"
         self.say(f"{stage.name}: {about}{', body frozen' if stage.frozen else ''}")
         self._columns = ()
 
@@ -53,7 +54,7 @@ class Lines:
         if tuple(shown) != self._columns:
             self._columns = tuple(shown)
             self.say("  ".join(f"{name:>{_WIDTH}}" for name in shown))
-        cells = "  ".join(f"{_number(key, value):>{_WIDTH}}" for key, value in shown.items())
+        cells = "  ".join(f"{_number(key, value):>{max(_WIDTH, len(key))}}" for key, value in shown.items())
         self.say(f"{cells}  {self.left()}")
 
     def left(self) -> str:

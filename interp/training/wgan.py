@@ -28,7 +28,7 @@ from interp.training.settings import Settings
 from interp.training.stages import Stage
 from interp.training.store import PictureStore
 
-_SAMPLES = 24
+_SAMPLES, _TIMES = 24, 20
 _HALF = (0.5, 0.5, 0.5)
 
 STAGES = (
@@ -160,11 +160,13 @@ class Wgan(Recipe):
         run.figure(f"real-{stage.size}", views.picture_grid(rows_of(shown, 8), heading="Real pictures"))
 
     def after_epoch(self, learner: Any, run: Run) -> None:
-        """Draw what the generator makes of the same noise after every epoch."""
+        """Draw what the generator makes of the same noise, some twenty times in the run."""
+        number, every = len(run.at.rows), max(1, sum(stage.epochs for stage in self.stages) // _TIMES)
+        if number % every:
+            return
         made = generate(learner.model.generator, self.settings.noise, _SAMPLES)
         preprocess = Preprocess((self._size, self._size), _HALF, _HALF)
         shown = [to_picture(values, preprocess) for values in made]
-        number = len(run.at.rows)
         figure = views.picture_grid(rows_of(shown, 8), heading=f"Generated after epoch {number}")
         run.figure(f"samples-{number:03}", figure)
 

@@ -177,10 +177,11 @@ def _Rates(seen):  # noqa: N802 - makes a callback
     return Rates()
 
 
+@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("name", ["classifier", "segmentation"])
-def test_a_frozen_body_learns_in_its_batch_norms_only_and_then_whole(make, name, tmp_path):
+def test_a_frozen_body_learns_in_its_batch_norms_at_most_and_then_whole(make, name, keep, tmp_path):
     stages = make(name).stages
-    recipe = make(name, stages=(stages[0], stages[1]))
+    recipe = make(name, stages=(stages[0], stages[1]), keep_statistics=keep)
     kept, networks_of, after = {}, recipe.networks, recipe.after_stage
 
     def networks():

@@ -1,11 +1,14 @@
 """A run that was stopped and resumed ends as the one that was not: bit for bit."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 from run_folders import RECIPES, assert_same_end
 
 from interp.training import TrainingError, train
@@ -80,11 +83,6 @@ def test_the_same_recipe_may_go_on_after_an_interruption(make, finished, tmp_pat
 
 
 def test_what_others_did_before_and_between_does_not_matter(make, finished, tmp_path):
-    import random
-
-    import numpy as np
-    import torch
-
     random.seed(1)
     np.random.seed(2)
     torch.manual_seed(3)
