@@ -66,7 +66,7 @@ def _command(name: str, command: Any) -> str:
 
 def _parameter(parameter: Any) -> tuple[str, str, str]:
     is_option = parameter.opts[0].startswith("-")
-    names = parameter.opts if is_option else [parameter.name.upper()]
+    names = [*parameter.opts, *parameter.secondary_opts] if is_option else [parameter.name.upper()]
     default = parameter.default
     shown = "required" if parameter.required else "" if default in (None, False, "") else f"`{default}`"
     return ", ".join(f"`{name}`" for name in names), shown, parameter.help or ""

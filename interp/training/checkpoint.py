@@ -18,7 +18,7 @@ from interp.training.stages import TrainingError
 
 Row = dict[str, Any]
 _ABOUT = {"stage", "epochs", "rows", "optimiser"}
-STEP_COLUMNS = ("epoch", "loss", "lr", "momentum")
+_STEP_COLUMNS = ("epoch", "loss", "lr", "momentum")
 
 
 @dataclass
@@ -36,9 +36,7 @@ class Progress:
     stage: int = 0
     epochs: int = 0
     rows: list[Row] = field(default_factory=list)
-    steps: dict[str, list[float]] = field(
-        default_factory=lambda: {"epoch": [], "loss": [], "lr": [], "momentum": []}
-    )
+    steps: dict[str, list[float]] = field(default_factory=lambda: {column: [] for column in _STEP_COLUMNS})
 
 
 def save_checkpoint(path: Path, networks: Mapping[str, nn.Module], optimiser: Any, at: Progress) -> None:

@@ -17,6 +17,7 @@ import interp
 from interp import views
 from interp.images import Preprocess, open_image
 from interp.images.geometry import shorter_side_to
+from interp.layers import LayerError
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import ClassifierNetwork
@@ -224,7 +225,8 @@ class Classifier(Recipe):
     def finish(self, run: Run, networks: Mapping[str, nn.Module]) -> None:
         """Draw the confusion matrix and the top losses with heat, and write the model."""
         stage = self.stages[-1]
-        found = list(outputs(networks["classifier"], self.loaders(stage).valid))
+        device = best_device(self.settings.device)  # a resumed run may have nothing left but this
+        found = list(outputs(networks["classifier"].to(device), self.loaders(stage).valid))
         logits, truths = torch.cat([made for _, made, _ in found]), torch.cat([true for _, _, true in found])
         counts = confusion(truths, logits.argmax(1), len(self._data.classes))
         run.figure("confusion", views.confusion_figure(counts.numpy(), self._data.classes))
@@ -239,7 +241,10 @@ class Classifier(Recipe):
         paths = [self._data.pictures[self._split[1][i]] for i in worst]
         predicted = logits.argmax(1)
         names = self._data.classes
-        found = interp.explain(model, paths, [int(predicted[i]) for i in worst])
+        try:
+            found = interp.explain(model, paths, [int(predicted[i]) for i in worst])
+        except LayerError:  # so small that the last grid is one position, and heat has no place
+            return
         captions = [
             views.TopLoss(
                 predicted=names[int(predicted[i])],

@@ -93,8 +93,13 @@ def data_loaders(
         seed: for random crops.
         workers: processes that decode; default none where the pictures are kept in memory.
         device: of the batches.
+
+    Raises:
+        TrainingError: there is one training sample.
     """
     train, valid = splits
+    if len(train) < 2:  # batch norms cannot learn from one
+        raise TrainingError("there is only one picture to train on; give two at least.")
     on = device or torch.device("cpu")
     norm = Normalize.from_stats(list(preprocess.mean), list(preprocess.std), cuda=on.type == "cuda")
     common: dict[str, Any] = {

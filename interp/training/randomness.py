@@ -11,13 +11,13 @@ import torch
 
 
 def mixed(*numbers: int) -> int:
-    """Return 32 bits that depend on every one of `numbers` and on nothing else.
+    """Return 32 bits that depend on every one of `numbers`, on how many there are, and on nothing else.
 
     Example:
         >>> mixed(0, 1) != mixed(1, 0)
         True
     """
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+    return int(np.random.SeedSequence((len(numbers), *numbers)).generate_state(1)[0])
 
 
 def seed_everything(*numbers: int) -> None:

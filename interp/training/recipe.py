@@ -19,7 +19,7 @@ from interp.training.data import Problems
 from interp.training.drawing import draw_rates
 from interp.training.learners import RateSearch, begin, find_rate, fit
 from interp.training.randomness import own_randomness
-from interp.training.run import Run, open_run
+from interp.training.run import Run, open_run, refuse_existing
 from interp.training.settings import Settings
 from interp.training.stages import Stage, TrainingError
 
@@ -151,6 +151,7 @@ def train(
         >>> train(Classifier(ClassifierSettings("pets/images", regex=r"([^/]+)_\d+.jpg$")), "runs/pets")
     """
     folder, watcher = Path(folder), watcher or Silent()
+    refuse_existing(folder, resume=resume)
     with own_randomness(recipe.settings.seed):
         data = recipe.prepare(watcher)
         config = {"recipe": recipe.name, "settings": recipe.settings.to_json(), "data": dict(data)}

@@ -58,8 +58,7 @@ class Run:
         """Write the weights at the end of a stage, for comparisons."""
         folder = self.folder / "checkpoints"
         folder.mkdir(exist_ok=True)
-        plain = "".join(c if c.isalnum() else "-" for c in name)
-        save_checkpoint(folder / f"{number + 1:02}-{plain}.safetensors", networks, None, self.at)
+        save_checkpoint(folder / f"{number + 1:02}-{_plain(name)}.safetensors", networks, None, self.at)
 
     def write_log(self) -> None:
         """Write `history.csv`, a row an epoch, and `steps.csv`, a row a step."""
@@ -70,8 +69,8 @@ class Run:
         _write_csv(self.folder / "steps.csv", list(steps), rows)
 
     def figure(self, name: str, figure: Figure) -> Path:
-        """Write a figure as `figures/NAME.png`."""
-        path = self.folder / "figures" / f"{name}.png"
+        """Write a figure as `figures/NAME.png`; what a file's name cannot hold becomes a hyphen."""
+        path = self.folder / "figures" / f"{_plain(name)}.png"
         path.parent.mkdir(exist_ok=True)
         with write_whole(path) as part:
             figure.savefig(part, dpi=_DPI)
@@ -82,30 +81,48 @@ class Run:
         self.checkpoint.unlink(missing_ok=True)
 
 
+def refuse_existing(folder: Path, *, resume: bool) -> None:
+    """Say at once, before any data are read, that a run cannot be in this folder.
+
+    Raises:
+        TrainingError: there is a run and nobody asked to resume it, a finished one, or something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise TrainingError(f"{folder} is a file; give a folder for the run.")
+    begun, finished = (folder / "config.json").exists(), (folder / "model.json").exists()
+    if begun and not resume:
+        raise TrainingError(
+            f"{folder} holds a run already; give --resume to go on with it, or another --out."
+        )
+    if begun and finished:
+        raise TrainingError(f"the run in {folder} is finished; `interp explain --model {folder}` uses it.")
+    if finished:
+        raise TrainingError(f"{folder} holds a saved model; give another folder for the run.")
+
+
 def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Run:
     """Begin a run in `folder`, or go on with the one that is there.
 
     Raises:
-        TrainingError: there is a run and nobody asked to resume it, or it was begun with other settings.
+        TrainingError: as `refuse_existing`; or the run that is there was begun with other settings.
     """
+    refuse_existing(folder, resume=resume)
     path = folder / "config.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "model.json").exists():
-            raise TrainingError(f"{folder} holds a saved model; give another folder for the run.")
         about = dict(config) | {"versions": {name: version(name) for name in ("interp", "torch", "fastai")}}
         with write_whole(path) as part:
             part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
         return Run(folder, Progress())
-    if not resume:
-        raise TrainingError(
-            f"{folder} holds a run already; give --resume to go on with it, or another --out."
-        )
-    if (folder / "model.json").exists():
-        raise TrainingError(f"the run in {folder} is finished; `interp explain --model {folder}` uses it.")
     _same(_read_config(path), config, folder)
+    for half_written in folder.glob(".*.safetensors"):
+        half_written.unlink()  # of a run that was killed while it wrote
     checkpoint = folder / "checkpoint.safetensors"
     return Run(folder, load_progress(checkpoint) if checkpoint.exists() else Progress())
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name)[:80]
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -212,7 +212,8 @@ class Segmentation(Recipe):
         stage = self.stages[-1]
         classes = len(self._data.codes)
         counts = torch.zeros(classes, classes, dtype=torch.long)
-        for _, logits, masks in outputs(networks["unet"], self.loaders(stage).valid):
+        network = networks["unet"].to(best_device(self.settings.device))
+        for _, logits, masks in outputs(network, self.loaders(stage).valid):
             counts += self._count(masks, logits.argmax(1))
         iou = class_iou(counts).numpy()
         shown = [i for i in range(classes) if i != self._data.void]

@@ -86,6 +86,7 @@ def make(labelled, masked, pairs):
             | {
                 "folder": str(labelled),
                 "valid": 0.25,
+                "keep_statistics": False,
                 "stages": (
                     Stage("frozen", 2, 1e-2, 32, batch=6, frozen=True),
                     Stage("unfrozen", 2, 1e-3, 40, batch=6, lr_low=1e-4),

@@ -121,3 +121,9 @@ def test_settings_that_cannot_be(make, changes):
 def test_no_stage_at_all_is_named(make):
     with pytest.raises(TrainingError, match="there is no stage to train"):
         make("classifier", stages=())
+
+
+def test_pictures_too_small_for_heat_still_make_a_model(make, tmp_path):
+    train(make("classifier", stages=(Stage("tiny", 1, 1e-3, 16, batch=6),)), tmp_path / "run")
+    assert interp.load(tmp_path / "run").preprocess.size == (16, 16)
+    assert not (tmp_path / "run" / "figures" / "top-losses.png").exists()

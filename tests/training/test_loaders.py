@@ -10,6 +10,7 @@ from interp.images.geometry import shorter_side_to
 from interp.training.callbacks import EpochChance
 from interp.training.loaders import COURSE_AUGMENTATION, Augmentation, data_loaders, workers_for
 from interp.training.samples import LabelledSource, NoiseSource, PairedSource
+from interp.training.stages import TrainingError
 from interp.training.store import PictureStore
 
 NOTHING = Augmentation(rotate=0, zoom=1, lighting=0, warp=0, chance=0, flip=False)
@@ -160,9 +161,17 @@ def test_noise_is_left_alone_and_pictures_are_normalised(paths):
 
 def test_no_augmentation_only_crops(paths):
     store = store_of(paths)
-    loaders = loaders_of(LabelledSource(store, range(10), (24, 24)), split=([4], [5]), batch=1)
-    ((inputs, _),), _ = epochs_of(loaders)
-    torch.testing.assert_close(inputs[0], PREPROCESS(open_image(paths[4])), rtol=0, atol=1e-6)
+    loaders = loaders_of(LabelledSource(store, range(10), (24, 24)), split=([4, 2], [5]))
+    ((inputs, labels),), _ = epochs_of(loaders)
+    # Both are squares of the crop's size, or as good as: there is one place to crop.
+    expected = PREPROCESS.batch([open_image(paths[int(label)]) for label in labels])
+    torch.testing.assert_close(inputs, expected, rtol=0, atol=1e-6)
+
+
+def test_one_training_picture_is_too_few(paths):
+    source = LabelledSource(store_of(paths), range(10), (24, 24))
+    with pytest.raises(TrainingError, match="only one picture to train on; give two at least"):
+        loaders_of(source, split=([4], [5]))
 
 
 def test_an_unknown_padding_is_named():

@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 
@@ -103,39 +102,48 @@ def test_a_finished_run_is_not_resumed(make, finished):
 
 
 SCRIPT = """
-import sys
+import os, signal, sys
 from interp.training import *
 from interp.training.recipe import Silent
 
 class Told(Silent):
+    def __init__(self, pipe):
+        self.pipe = pipe
     def moved(self, done):
-        print("moved", flush=True)
+        os.write(self.pipe, b".")
 
-stages = (Stage("frozen", 2, 1e-2, 32, batch=6, frozen=True), Stage("unfrozen", 2, 1e-3, 40, 6, lr_low=1e-4))
-settings = ClassifierSettings(folder=sys.argv[1], valid=0.25, stages=stages, backbone="timm:test_resnet",
-                              pretrained=False)
-train(Classifier(settings), sys.argv[2], resume=True, watcher=Told())
+def go(watcher=None):
+    stages = Stage("frozen", 2, 1e-2, 32, 6, frozen=True), Stage("unfrozen", 2, 1e-3, 40, 6, lr_low=1e-4)
+    settings = ClassifierSettings(folder=sys.argv[1], valid=0.25, stages=stages, workers=0,
+                                  backbone="timm:test_resnet", pretrained=False, keep_statistics=False)
+    train(Classifier(settings), sys.argv[2], resume=True, watcher=watcher)
+
+# Every run is a process of its own; they are forked, for the imports take longer than the training.
+for moves in map(int, sys.argv[3:]):
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        go(Told(writing))
+        os._exit(0)
+    os.close(writing)
+    for _ in range(moves):
+        assert os.read(reading, 1)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL, "it was finished"
+    print(sorted(os.listdir(sys.argv[2])))
+go()
 """
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment(labelled, finished, tmp_path):
     folder = tmp_path / "classifier"
-    kills = 0
-    for moves in (2, 5, 9):  # steps after which the process is killed; an epoch has four with validation
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(labelled), str(folder)],
-            stdout=subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        for _ in range(moves):
-            process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-    assert kills == 3
-    assert not (folder / "model.json").exists()
-    assert (folder / "history.csv").exists()
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(labelled), str(folder)], capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+    # Steps after which the process is killed; an epoch has four with validation, the run sixteen.
+    words = [sys.executable, "-c", SCRIPT, str(labelled), str(folder), "1", "5", "4", "2", "6", "3"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, env=environment, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    seen = done.stdout.splitlines()
+    assert len(seen) == 6
+    assert not any("model.json" in listed for listed in seen)
+    assert "checkpoint.safetensors" in seen[-1]
     assert_same_end(folder, finished("classifier"))

@@ -2,6 +2,7 @@ import csv
 import json
 
 import pytest
+from matplotlib.figure import Figure
 from torch import nn
 
 from interp.training.checkpoint import Progress
@@ -107,3 +108,10 @@ def test_a_stage_with_any_name_keeps_its_weights(tmp_path):
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [
         "01----generator--frozen.safetensors"
     ]
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "../up", "x" * 300, "größer, 2"])
+def test_a_figure_of_any_name_lies_among_the_figures(tmp_path, name):
+    path = Run(tmp_path, Progress()).figure(f"predictions-1-{name}", Figure())
+    assert path.is_file()
+    assert path.parent == tmp_path / "figures"

@@ -63,7 +63,8 @@ def spoilt(labelled, tmp_path):
 
 def test_plain_lines_where_there_is_no_terminal(run, labelled, tmp_path):
     out = tmp_path / "run"
-    stages = ["--stage", "epochs=2 lr=1e-2 size=32 batch=6 frozen", "--stage", "epochs=1 lr=1e-3 lr_low=1e-5"]
+    stages = ["--stage", "epochs=2 lr=1e-2 size=32 batch=6 frozen"]
+    stages += ["--stage", "epochs=1 lr=1e-3 lr_low=1e-5 size=40 batch=9"]
     code, said, err = run("train", "classifier", labelled, "--out", out, *TINY[:3], *stages)
     assert code == 0, err
     assert "\x1b" not in said
@@ -71,7 +72,7 @@ def test_plain_lines_where_there_is_no_terminal(run, labelled, tmp_path):
     lines = said.splitlines()
     assert "24 pictures read." in lines
     assert "1: 2 epochs at 32 px, batch 6, rate 0.01, body frozen" in lines
-    assert "2: 1 epoch at 224 px, batch 16, rate 1e-05 … 0.001" in lines
+    assert "2: 1 epoch at 40 px, batch 9, rate 1e-05 … 0.001" in lines
     columns = [line.split() for line in lines if "train_loss" in line]
     assert columns
     assert all(row == ["epoch", "train_loss", "valid_loss", "error_rate", "seconds"] for row in columns)
