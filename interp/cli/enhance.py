@@ -37,7 +37,7 @@ def enhance(
     from interp.files import write_whole
     from interp.images import ImageError, open_image
     from interp.models import load
-    from interp.training.enhance import EnhanceError, Enhancer
+    from interp.training.enhancing import EnhanceError, Enhancer
 
     if size is not None and scale is not None:
         raise EnhanceError("--size and --scale say the same; give one of them.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 NEAR, NEAR_ENOUGH = 4, 0.6
@@ -36,6 +36,9 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
 
     def __getitem__(self, index: int) -> str:
         return self.names[index] if 0 <= index < len(self.names) else f"class {index}"

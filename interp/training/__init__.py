@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from interp.training.classifier import Classifier, ClassifierSettings
     from interp.training.data import DataError
-    from interp.training.enhance import EnhanceError, enhance
+    from interp.training.enhancing import EnhanceError, enhance
     from interp.training.fetching import fetch
     from interp.training.gan import Gan, GanSettings
     from interp.training.learners import RateSearch
@@ -56,7 +56,7 @@ __all__ = [
 _HOMES = {
     "classifier": ("Classifier", "ClassifierSettings"),
     "data": ("DataError",),
-    "enhance": ("EnhanceError", "enhance"),
+    "enhancing": ("EnhanceError", "enhance"),
     "fetching": ("fetch",),
     "gan": ("Gan", "GanSettings"),
     "learners": ("RateSearch",),

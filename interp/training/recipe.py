@@ -19,7 +19,7 @@ from interp.training.data import Problems
 from interp.training.drawing import draw_rates
 from interp.training.learners import RateSearch, begin, find_rate, fit
 from interp.training.randomness import own_randomness
-from interp.training.run import Run, open_run, refuse_existing
+from interp.training.run import Run, join_run, open_run, refuse_existing
 from interp.training.settings import Settings
 from interp.training.stages import Stage, TrainingError
 
@@ -151,19 +151,21 @@ def train(
         >>> train(Classifier(ClassifierSettings("pets/images", regex=r"([^/]+)_\d+.jpg$")), "runs/pets")
     """
     folder, watcher = Path(folder), watcher or Silent()
-    refuse_existing(folder, resume=resume)
+    if _is_first():
+        refuse_existing(folder, resume=resume)
     with own_randomness(recipe.settings.seed):
         data = recipe.prepare(watcher)
         config = {"recipe": recipe.name, "settings": recipe.settings.to_json(), "data": dict(data)}
-        run = open_run(folder, config, resume=resume)
+        run = open_run(folder, config, resume=resume) if _is_first() else join_run(folder)
         networks = recipe.networks()
         for number in range(run.at.stage + (run.at.epochs > 0)):
             _grow(recipe, number, networks)
         run.restore(networks)
         for number in range(run.at.stage, len(recipe.stages)):
             _train_stage(recipe, number, networks, run, watcher)
-        recipe.finish(run, networks)
-        run.finish()
+        if _is_first():
+            recipe.finish(run, networks)
+            run.finish()
     return Trained(folder, tuple(run.at.rows))
 
 
@@ -224,7 +226,8 @@ def _train_stage(
     if _is_first():
         with own_randomness(recipe.settings.seed, number):
             recipe.after_stage(stage, learner, run)
-        run.at.stage, run.at.epochs = number + 1, 0
+    run.at.stage, run.at.epochs = number + 1, 0
+    if _is_first():
         run.keep_stage(number, stage.name, networks)
         run.save(networks, None)
 

@@ -117,6 +117,11 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Run:
     _same(_read_config(path), config, folder)
     for half_written in folder.glob(".*.safetensors"):
         half_written.unlink()  # of a run that was killed while it wrote
+    return join_run(folder)
+
+
+def join_run(folder: Path) -> Run:
+    """Return the run as it stands in `folder`, for a process beside the one that opened it."""
     checkpoint = folder / "checkpoint.safetensors"
     return Run(folder, load_progress(checkpoint) if checkpoint.exists() else Progress())
 

@@ -96,3 +96,8 @@ def test_more_or_fewer_outputs_than_names():
 def test_names_are_texts_whatever_was_given():
     assert Labels((3, 7)).names == ("3", "7")
     assert len(Labels(("a",))) == 1
+
+
+def test_labels_are_a_sequence_that_ends():
+    assert list(Labels(("tench", "cat"))) == ["tench", "cat"]
+    assert list(Labels()) == []

@@ -16,8 +16,8 @@ from torch import nn
 
 import interp
 from interp.images import IMAGENET_MEAN, IMAGENET_STD, ImageError, Preprocess
-from interp.training import enhance as enhancing
-from interp.training.enhance import EnhanceError, Enhancer, enhance
+from interp.training import enhancing
+from interp.training.enhancing import EnhanceError, Enhancer, enhance
 from interp.training.footprint import footprint
 from interp.training.tiling import reach, run_tiled, shares, spans
 

@@ -21,6 +21,7 @@ def test_what_the_work_raises_is_raised_and_nothing_more_is_begun():
         begun.append(item)
         if item == 3:
             raise KeyError(item)
+        sum(range(2_000))  # so that the workers cannot be through before anybody else has a turn
 
     with pytest.raises(KeyError, match="3"):
         list(in_threads(work, range(100_000), 2))
