@@ -57,7 +57,7 @@ def plain(network: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> Calla
         optimiser.step()
         optimiser.zero_grad()
         schedule.step()
-        if not math.isfinite(float(loss)):
+        if not math.isfinite(float(loss.detach())):
             raise ValueError(loss)
 
     return step
