@@ -61,7 +61,7 @@ def test_every_class_is_held_back_in_its_part(make):
 def test_it_learns_colours(make, tmp_path):
     stages = (Stage("s", 10, 1e-3, 32, batch=6),)
     rows = train(make("classifier", stages=stages, dropout=0.0), tmp_path / "run").rows
-    assert rows[-1]["error_rate"] <= 1 / 3
+    assert rows[-1]["error_rate"] <= 1 / 6
     assert rows[-1]["train_loss"] < rows[0]["train_loss"] / 2
 
 

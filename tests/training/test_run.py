@@ -49,8 +49,9 @@ def test_going_on_finds_the_place(tmp_path):
 
 
 def test_where_it_runs_may_change(tmp_path):
-    open_run(tmp_path, CONFIG, resume=False)
-    open_run(tmp_path, changed(workers=4, device="cuda"), resume=True)
+    begun = open_run(tmp_path, CONFIG, resume=False)
+    resumed = open_run(tmp_path, changed(workers=4, device="cuda"), resume=True)
+    assert (resumed.folder, resumed.at) == (begun.folder, begun.at)
 
 
 @pytest.mark.parametrize(
