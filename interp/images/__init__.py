@@ -2,6 +2,7 @@
 
 from interp.images.errors import ImageError
 from interp.images.geometry import Box
+from interp.images.listing import pictures_in
 from interp.images.opening import Source, open_image
 from interp.images.preprocess import (
     IMAGENET_MEAN,
@@ -28,4 +29,5 @@ __all__ = [
     "PreprocessError",
     "Source",
     "open_image",
+    "pictures_in",
 ]
