@@ -1,0 +1,5 @@
+"""The exception of what cannot be computed of features."""
+
+
+class FeatureError(ValueError):
+    """Something asked of features cannot be given; the message says why and what would work."""
