@@ -23,11 +23,13 @@ class Lines:
         self._began = time.monotonic()
         self._first: float | None = None
         self._done = 0.0
+        self._read = False
         self._columns: tuple[str, ...] = ()
 
     def checking(self, done: int, count: int) -> None:
-        """Say at the end how many pictures were read."""
-        if done == count:
+        """Say once how many pictures were read; every stage reads them again at its size."""
+        if done == count and not self._read:
+            self._read = True
             self.say(f"{count} pictures read.")
 
     def left_out(self, summary: str) -> None:

@@ -1,0 +1,128 @@
+"""What a channel is made of: the weights of the convolution behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interp.capture import CaptureError
+from interp.capture.structure import split_call
+from interp.features.blocks import is_channels_last
+from interp.features.errors import FeatureError
+from interp.models import ImageModel
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """The convolution that makes a channel.
+
+    Attributes:
+        layer: its name.
+        weights: `(C_in, h, w)`, of the channels of its group only.
+        inputs: the number of each of those C_in channels.
+        sees_picture: whether it is the first, so that its inputs are the picture's colours.
+    """
+
+    layer: str
+    weights: Tensor
+    inputs: tuple[int, ...]
+    sees_picture: bool
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the kernel has more than one position."""
+        return self.weights[0].numel() > 1
+
+
+def origin_of(model: ImageModel, layer: str | int, channel: int) -> Origin | None:
+    """Return the last 2-D convolution that runs until `layer` is done and has as many outputs as it.
+
+    That is the convolution behind a batch norm or an activation, or the last one inside a block. In a block that adds a
+    shortcut it makes the block's own part of the sum.
+
+    Args:
+        model: the network.
+        layer: a name as `model.layers.resolve` takes it.
+        channel: of the layer's output.
+
+    Returns:
+        None where there is no such convolution.
+
+    Raises:
+        LayerError: no such layer.
+        FeatureError: no such channel.
+
+    Example:
+        >>> origin_of(interp.load(), "bn1", 0).weights.shape
+        torch.Size([3, 3, 3])
+    """
+    name = model.layers.resolve(layer)
+    channels = channels_of(model, name)
+    check_channel(channel, channels, name)
+    seen = _convolutions_until(model, name)
+    fitting = [(place, each) for place, each in enumerate(seen) if each[1].out_channels == channels]
+    if not fitting:
+        return None
+    place, (found, conv) = fitting[-1]
+    per_group = conv.in_channels // conv.groups
+    first = channel // (conv.out_channels // conv.groups) * per_group
+    return Origin(
+        found,
+        conv.weight.detach()[channel].float().cpu(),
+        tuple(range(first, first + per_group)),
+        sees_picture=place == 0,
+    )
+
+
+def channels_of(model: ImageModel, layer: str) -> int:
+    """Return the number of channels of a layer's output, wherever it puts them.
+
+    Raises:
+        FeatureError: the output has no positions.
+    """
+    shape = model.layers[layer].shape
+    if shape is None or len(shape) != 3:
+        raise FeatureError(f"layer {layer!r} gives {shape}; give a layer with channels, height and width.")
+    output = torch.empty(1, *shape, device="meta")
+    return shape[-1] if is_channels_last(output, model.blank()) else shape[0]
+
+
+def check_channel(channel: int, channels: int, layer: str) -> None:
+    """Refuse a channel that the layer does not have.
+
+    Raises:
+        FeatureError: it does not.
+    """
+    if not 0 <= channel < channels:
+        raise FeatureError(f"channel {channel} of layer {layer!r}: give one of 0 … {channels - 1}.")
+
+
+def _convolutions_until(model: ImageModel, layer: str) -> list[tuple[str, nn.Conv2d]]:
+    name, call = split_call(layer)
+    calls = model.layers[layer].calls
+    left = call if call >= 0 else calls + call
+    seen: list[tuple[str, nn.Conv2d]] = []
+    done: list[list[tuple[str, nn.Conv2d]]] = []
+    with model.twin() as private:
+        handles = [
+            part.register_forward_hook(lambda part, _args, _out, name=name: seen.append((name, part)))
+            for name, part in private.named_modules()
+            if isinstance(part, nn.Conv2d)
+        ]
+
+        def note(_part: nn.Module, _args: Any, _output: Any) -> None:
+            done.append(list(seen))
+
+        handles.append(private.get_submodule(name).register_forward_hook(note))
+        try:
+            with torch.inference_mode(False), torch.no_grad():
+                private(model.blank())
+        finally:
+            for handle in handles:
+                handle.remove()
+    if len(done) <= left:
+        raise CaptureError(f"layer {layer!r} ran {len(done)} times; there is no call {left}.")
+    return done[left]
