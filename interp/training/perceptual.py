@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from interp.features import Extractor, gram, last_activations
+from interp.features import Extractor
+from interp.features.perceptual_terms import (
+    Base,
+    checked_weights,
+    compared_layers,
+    term_names,
+    weighted_terms,
+)
 from interp.models import DEFAULT_MODEL, load
-
-Base = Literal["l1", "mse"]
 
 
 class PerceptualLoss(nn.Module):
@@ -67,30 +71,17 @@ class PerceptualLoss(nn.Module):
         normalise: bool = True,
     ) -> None:
         super().__init__()
-        if base not in get_args(Base):
-            raise ValueError(f"base={base!r} is neither 'l1' nor 'mse'.")
-        if not layer_weights or min(*layer_weights, gram_scale) < 0:
-            raise ValueError(
-                "layer_weights must be one or more numbers from 0 on, gram_scale a number from 0 on."
-            )
-        model = load(network)
-        blank = model.blank()
-        if layers is None:
-            layers = last_activations(model.module, blank)[-len(layer_weights) :]
-        if len(layers) != len(layer_weights):
-            raise ValueError(
-                f"{len(layer_weights)} layer_weights for {len(layers)} layers of {model.name} "
-                f"({', '.join(layers)}); give one for each."
-            )
         self.base, self.normalise = base, normalise
-        self.layer_weights, self.gram_scale = tuple(map(float, layer_weights)), float(gram_scale)
-        self.features = Extractor(model.module, layers, blank)
+        self.layer_weights = checked_weights(base, layer_weights, gram_scale)
+        self.gram_scale = float(gram_scale)
+        model = load(network)
+        layers = compared_layers(model, layers, self.layer_weights)
+        self.features = Extractor(model.module, layers, model.blank())
         self.layers = self.features.layers
         for name in ("mean", "std"):
             statistics = torch.tensor(getattr(model.preprocess, name), device=model.device, dtype=model.dtype)
             self.register_buffer(name, statistics.view(1, -1, 1, 1), persistent=False)
-        kinds = ("feat", "gram") if gram_scale else ("feat",)
-        self.names = ("pixel", *(f"{kind}_{i}" for kind in kinds for i in range(len(layers))))
+        self.names = term_names(len(layers), self.gram_scale)
         self.last: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -119,19 +110,10 @@ class PerceptualLoss(nn.Module):
             self.to(x.device)  # fastai moves the network and the data, and leaves the loss where it is
         with torch.no_grad():
             wanted = self._seen(y)
-        found = self._seen(x)
-        terms = [self._distance(x, y)]
-        pairs = list(zip(self.layer_weights, found, wanted, strict=True))
-        terms += [w * self._distance(a, b) for w, a, b in pairs]
-        if self.gram_scale:
-            terms += [w**2 * self.gram_scale * self._distance(gram(a), gram(b)) for w, a, b in pairs]
-        return dict(zip(self.names, terms, strict=True))
+        return weighted_terms((x, self._seen(x)), (y, wanted), self.layer_weights, self.base, self.gram_scale)
 
     def _seen(self, pictures: Tensor) -> list[Tensor]:
         pictures = pictures.to(self.mean.dtype)
         inputs = (pictures - self.mean) / self.std if self.normalise else pictures
         features: list[Tensor] = self.features(inputs)
         return features
-
-    def _distance(self, a: Tensor, b: Tensor) -> Tensor:
-        return (F.l1_loss if self.base == "l1" else F.mse_loss)(a.float(), b.float())
