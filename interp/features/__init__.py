@@ -1,8 +1,19 @@
 """What single layers and channels stand for: which layers are worth asking, their features, Gram matrices."""
 
+from interp.features.activations import (
+    Activation,
+    Contributions,
+    activation_of,
+    activations_of,
+    class_activation_of,
+)
+from interp.features.averages import ClassAverage, Strip, class_averages, strip_of
 from interp.features.blocks import is_channels_last, last_activations
+from interp.features.channel_average import average_map
 from interp.features.extractor import Extractor
+from interp.features.filters import Filters, KernelSpectrum, first_filters, kernel_spectrum
 from interp.features.gram import Neighbour, clustered_order, cosine, dead_channels, gram, neighbours
+from interp.features.kernels import KERNELS, Filtered, apply_kernel
 from interp.features.nearest_style import NearestStyles, StyleMatch, nearest_by_style
 from interp.features.perceptual_terms import PerceptualTerms, perceptual_terms
 from interp.features.style import Style, relative_distance, style
@@ -16,18 +27,34 @@ from interp.features.style_distances import (
 )
 
 __all__ = [
+    "KERNELS",
+    "Activation",
+    "ClassAverage",
+    "Contributions",
     "Extractor",
+    "Filtered",
+    "Filters",
+    "KernelSpectrum",
     "NearestStyles",
     "Neighbour",
     "PerceptualTerms",
+    "Strip",
     "Style",
     "StyleDistances",
     "StyleMatch",
+    "activation_of",
+    "activations_of",
+    "apply_kernel",
+    "average_map",
+    "class_activation_of",
+    "class_averages",
     "clustered_order",
     "cosine",
     "dead_channels",
+    "first_filters",
     "gram",
     "is_channels_last",
+    "kernel_spectrum",
     "last_activations",
     "layer_agreement",
     "layer_distances",
@@ -36,6 +63,7 @@ __all__ = [
     "perceptual_terms",
     "relative_distance",
     "spectrum",
+    "strip_of",
     "style",
     "style_change",
     "style_distances",
