@@ -47,6 +47,7 @@ class NearestStyles:
         model: what people call the network.
         layers: where styles were compared.
         matches: the nearest first.
+        views: what the network saw of each match.
         searched: how many pictures were compared.
         failed: why a file could not be opened.
     """
@@ -56,14 +57,12 @@ class NearestStyles:
     model: str
     layers: tuple[str, ...]
     matches: tuple[StyleMatch, ...]
+    views: tuple[Image.Image, ...]
     searched: int
     failed: dict[Path, str] = field(default_factory=dict)
 
     def figure(self) -> Figure:
-        """Draw the picture and the nearest ones, opened again, with their distances.
-
-        Raises:
-            ImageError: one of them cannot be opened any more.
+        """Draw the picture and the nearest ones as the network saw them, with their distances.
 
         Example:
             >>> found = nearest_by_style(interp.load(), "sample_images/cat.jpg", "sample_images")
@@ -73,9 +72,9 @@ class NearestStyles:
 
         return nearest_figure(
             self.view,
-            [open_image(match.file) for match in self.matches],
+            self.views,
             distances=[match.distance for match in self.matches],
-            picture=self.picture,
+            name=self.picture,
             names=[match.file.stem for match in self.matches],
             heading=f"Nearest by style  ·  {self.model}",
             note=f"of {self.searched} pictures, by the mean relative distance at {', '.join(self.layers)}",
@@ -108,9 +107,9 @@ def nearest_by_style(
         progress: is told how many pictures are done, and of how many.
 
     Raises:
-        ImageError: the picture or every picture of the folder cannot be opened, or there is none.
+        ImageError: the picture cannot be opened, or there is none in the folder.
         LayerError: no such layer.
-        FeatureError: as `style`, or count is less than 1.
+        FeatureError: as `style`, no other picture can be opened, or count is less than 1.
 
     Example:
         >>> found = nearest_by_style(interp.load(), "sample_images/cat.jpg", "sample_images", count=2)
@@ -124,8 +123,6 @@ def nearest_by_style(
     wanted = grams_of(extractor, model.prepare([opened]), "CHW")
     listed = pictures_in(Path(folder)) if isinstance(folder, (str, os.PathLike)) else list(folder)
     files = [file for file in listed if not _is_file_of(picture, file)]
-    if not files:
-        raise FeatureError("there is no other picture to compare with; give a folder with more of them.")
     failed: dict[Path, str] = {}
     matches = []
     for batch in input_batches(model, files, batch_size=batch_size, failed=failed, progress=progress):
@@ -133,13 +130,16 @@ def nearest_by_style(
         apart = torch.stack([relative_distance(a, b) for a, b in zip(found, wanted, strict=True)], 1)
         for place, row in zip(batch.places, apart, strict=True):
             matches.append(StyleMatch(files[place], float(row.mean()), tuple(row.tolist())))
-    matches.sort(key=lambda match: (match.distance, match.file))
+    if not matches:
+        raise FeatureError("there is no other picture to compare with; give a folder with more of them.")
+    best = sorted(matches, key=lambda match: (match.distance, match.file))[:count]
     return NearestStyles(
         called(picture, 0),
         model.preprocess.view(opened),
         model.name,
         names,
-        tuple(matches[:count]),
+        tuple(best),
+        tuple(model.preprocess.view(open_image(match.file)) for match in best),
         len(matches),
         failed,
     )

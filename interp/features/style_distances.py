@@ -135,7 +135,7 @@ def layer_agreement(distances: StyleDistances) -> Tensor:
 def spectrum(matrices: Tensor) -> Tensor:
     """Return a Gram matrix's eigenvalues as shares of their sum, the largest first.
 
-    How many directions the channels really use: `1 / Σ p²` of them, the participation ratio. Neither the order
+    How many directions the channels really use: `1 / Σ p²`, the participation ratio. Neither the order
     of the channels nor their mixing by a rotation matters.
 
     Args:

@@ -4,6 +4,7 @@ Nothing here imports matplotlib before a colour or a figure is asked for.
 """
 
 from interp.views.bars import bar_figure
+from interp.views.channels import channels_figure
 from interp.views.checks import Picture, ViewError
 from interp.views.class_colours import class_colours
 from interp.views.colormaps import COLORMAPS, Colormap, default_for, offered_for, table
@@ -11,7 +12,10 @@ from interp.views.confusion import confusion_figure
 from interp.views.contact_sheet import Tile, contact_sheet
 from interp.views.curves import training_curves
 from interp.views.figures import three_panel_figure
+from interp.views.filters import filters_figure
+from interp.views.gram import gram_figure
 from interp.views.grid import grid_figure
+from interp.views.kernel import kernel_figure
 from interp.views.learning_rate import learning_rate_figure
 from interp.views.masks import mask_over, mask_picture
 from interp.views.overlay import (
@@ -25,6 +29,7 @@ from interp.views.overlay import (
 )
 from interp.views.panel import three_panel
 from interp.views.pictures import Mark, picture_grid
+from interp.views.receptive_field import receptive_field_figure
 from interp.views.scale import (
     NO_POSITIVE_EVIDENCE,
     Display,
@@ -34,6 +39,8 @@ from interp.views.scale import (
     shared_limits,
 )
 from interp.views.segmentation import segmentation_figure
+from interp.views.strip import strip_figure
+from interp.views.styles import nearest_figure, perceptual_terms_figure, style_distance_figure
 from interp.views.top_losses import TopLoss, top_losses_figure
 
 __all__ = [
@@ -51,24 +58,33 @@ __all__ = [
     "ViewError",
     "bar",
     "bar_figure",
+    "channels_figure",
     "class_colours",
     "confusion_figure",
     "contact_sheet",
     "covered",
     "default_for",
+    "filters_figure",
     "framed_heat",
+    "gram_figure",
     "grid_figure",
     "heat",
+    "kernel_figure",
     "learning_rate_figure",
     "mask_over",
     "mask_picture",
+    "nearest_figure",
     "normalise",
     "number",
     "offered_for",
     "overlay",
+    "perceptual_terms_figure",
     "picture_grid",
+    "receptive_field_figure",
     "segmentation_figure",
     "shared_limits",
+    "strip_figure",
+    "style_distance_figure",
     "table",
     "three_panel",
     "three_panel_figure",
