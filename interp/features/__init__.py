@@ -10,12 +10,17 @@ from interp.features.activations import (
 from interp.features.averages import ClassAverage, Strip, class_averages, strip_of
 from interp.features.blocks import is_channels_last, last_activations
 from interp.features.channel_average import average_map
+from interp.features.concepts import concepts_of, craft, deep_feature_factorisation
+from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.features.filters import Filters, KernelSpectrum, first_filters, kernel_spectrum
 from interp.features.gram import Neighbour, clustered_order, cosine, dead_channels, gram, neighbours
 from interp.features.kernels import KERNELS, Filtered, apply_kernel
 from interp.features.nearest_style import NearestStyles, StyleMatch, nearest_by_style
+from interp.features.paths import Paths
 from interp.features.perceptual_terms import PerceptualTerms, perceptual_terms
+from interp.features.receptive_field import ReceptiveField, ReceptiveFields, receptive_field, receptive_fields
+from interp.features.statistics import LayerStatistics, Moments, layer_statistics
 from interp.features.style import Style, relative_distance, style
 from interp.features.style_distances import (
     StyleDistances,
@@ -32,12 +37,18 @@ __all__ = [
     "ClassAverage",
     "Contributions",
     "Extractor",
+    "FeatureError",
     "Filtered",
     "Filters",
     "KernelSpectrum",
+    "LayerStatistics",
+    "Moments",
     "NearestStyles",
     "Neighbour",
+    "Paths",
     "PerceptualTerms",
+    "ReceptiveField",
+    "ReceptiveFields",
     "Strip",
     "Style",
     "StyleDistances",
@@ -49,8 +60,11 @@ __all__ = [
     "class_activation_of",
     "class_averages",
     "clustered_order",
+    "concepts_of",
     "cosine",
+    "craft",
     "dead_channels",
+    "deep_feature_factorisation",
     "first_filters",
     "gram",
     "is_channels_last",
@@ -58,9 +72,12 @@ __all__ = [
     "last_activations",
     "layer_agreement",
     "layer_distances",
+    "layer_statistics",
     "nearest_by_style",
     "neighbours",
     "perceptual_terms",
+    "receptive_field",
+    "receptive_fields",
     "relative_distance",
     "spectrum",
     "strip_of",

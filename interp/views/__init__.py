@@ -8,6 +8,7 @@ from interp.views.channels import channels_figure
 from interp.views.checks import Picture, ViewError
 from interp.views.class_colours import class_colours
 from interp.views.colormaps import COLORMAPS, Colormap, default_for, offered_for, table
+from interp.views.concepts import concept_maps_figure, concept_over, concepts_figure, concepts_over
 from interp.views.confusion import confusion_figure
 from interp.views.contact_sheet import Tile, contact_sheet
 from interp.views.curves import training_curves
@@ -42,6 +43,7 @@ from interp.views.segmentation import segmentation_figure
 from interp.views.strip import strip_figure
 from interp.views.styles import nearest_figure, perceptual_terms_figure, style_distance_figure
 from interp.views.top_losses import TopLoss, top_losses_figure
+from interp.views.visualisation import visualisation_figure
 
 __all__ = [
     "COLORMAPS",
@@ -60,6 +62,10 @@ __all__ = [
     "bar_figure",
     "channels_figure",
     "class_colours",
+    "concept_maps_figure",
+    "concept_over",
+    "concepts_figure",
+    "concepts_over",
     "confusion_figure",
     "contact_sheet",
     "covered",
@@ -90,4 +96,5 @@ __all__ = [
     "three_panel_figure",
     "top_losses_figure",
     "training_curves",
+    "visualisation_figure",
 ]
