@@ -121,14 +121,10 @@ def style(
         views += [model.preprocess.view(image) for image in opened]
         for name, matrices in zip(names, grams_of(extractor, model.prepare(opened), normalise), strict=True):
             grams[name].append(matrices)
-    return Style(
-        model.name,
-        names,
-        tuple(called(source, number) for number, source in enumerate(sources)),
-        {name: torch.cat(matrices) for name, matrices in grams.items()},
-        normalise,
-        tuple(views),
-    )
+    with torch.inference_mode(False):
+        stacked = {name: torch.cat(matrices) for name, matrices in grams.items()}
+    titles = tuple(called(source, number) for number, source in enumerate(sources))
+    return Style(model.name, names, titles, stacked, normalise, tuple(views))
 
 
 def relative_distance(a: Tensor, b: Tensor) -> Tensor:

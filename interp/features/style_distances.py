@@ -38,7 +38,7 @@ class StyleDistances:
         return self.values.mean(0)
 
     def figure(self) -> Figure:
-        """Draw a matrix of pictures × pictures for each layer, with numbers, on one scale.
+        """Draw a matrix of pictures × pictures for each layer and their mean, with numbers, on one scale.
 
         Example:
             >>> found = style(interp.load(), ["sample_images/cat.jpg", "sample_images/rocket.jpg"])
@@ -46,9 +46,10 @@ class StyleDistances:
         """
         from interp.views import style_distance_figure
 
-        return style_distance_figure(
-            list(self.values.numpy()), layers=self.layers, pictures=self.pictures, views=self.views
-        )
+        matrices, titles = list(self.values.numpy()), list(self.layers)
+        if len(titles) > 1:
+            matrices, titles = [*matrices, self.mean.numpy()], [*titles, "mean of all"]
+        return style_distance_figure(matrices, layers=titles, pictures=self.pictures, views=self.views)
 
 
 def style_distances(found: Style) -> StyleDistances:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interp.features import gram
+from interp.features import FeatureError, clustered_order, cosine, dead_channels, gram, neighbours
 
 SHAPES = st.tuples(*(st.integers(1, 5) for _ in range(4)))
 NORMALISE = st.sampled_from(["HW", "CHW"])
@@ -71,3 +71,96 @@ def test_what_is_no_activation_is_refused():
         gram(torch.zeros(2, 3))
     with pytest.raises(ValueError, match="normalise='C' is neither 'HW' nor 'CHW'"):
         gram(torch.zeros(1, 1, 1, 1), "C")
+
+
+@given(SHAPES)
+@settings(deadline=None)
+def test_tiles_of_one_activation_have_the_same_matrix(shape):
+    features = activation(shape)
+    for normalise in ("HW", "CHW"):
+        torch.testing.assert_close(gram(features.tile(1, 1, 2, 2), normalise), gram(features, normalise))
+
+
+@given(SHAPES)
+@settings(deadline=None)
+def test_cosines_are_those_of_the_channels_and_know_no_scale(shape):
+    features = activation(shape)
+    rows = torch.nn.functional.normalize(features.flatten(2), dim=2)
+    found = cosine(gram(features))
+    torch.testing.assert_close(found, rows @ rows.mT)
+    assert found.diagonal(dim1=1, dim2=2).eq(1).all()
+    assert found.abs().max() <= 1
+    loud = features * torch.logspace(-3, 3, shape[1], dtype=torch.float64)[:, None, None]
+    torch.testing.assert_close(cosine(gram(loud, "HW")), found)
+
+
+def test_numbers_at_the_edge_of_single_precision_still_have_a_cosine():
+    features = torch.tensor([[3e18, 3e18], [3e-18, 0.0]]).view(1, 2, 1, 2)
+    torch.testing.assert_close(cosine(gram(features))[0], torch.tensor([[1, 0.5**0.5], [0.5**0.5, 1]]))
+
+
+def test_dead_channels_are_listed_and_have_no_cosine():
+    features = activation((1, 4, 3, 3))
+    features[:, [0, 2]] = 0
+    matrix = gram(features)[0]
+    assert dead_channels(matrix) == (0, 2)
+    assert cosine(matrix)[[0, 2]].eq(0).all()
+    assert cosine(matrix)[:, [0, 2]].eq(0).all()
+    assert cosine(matrix).isfinite().all()
+    assert clustered_order(matrix) == (1, 3, 0, 2)
+    assert neighbours(matrix, 0) == ()
+    assert [one.channel for one in neighbours(matrix, 1)] == [3]
+    assert clustered_order(torch.zeros(3, 3)) == (0, 1, 2)
+
+
+@given(st.integers(1, 24), st.integers(0, 9))
+@settings(deadline=None, max_examples=30)
+def test_an_order_names_every_channel_once_and_does_not_depend_on_chance(channels, seed):
+    features = torch.rand(1, channels, 3, 4, generator=torch.Generator().manual_seed(seed))
+    matrix = gram(features)[0]
+    order = clustered_order(matrix)
+    assert sorted(order) == list(range(channels))
+    assert order == clustered_order(matrix.clone()) == clustered_order(7 * matrix)
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_two_planted_groups_come_out_as_two_blocks(one, other, seed):
+    generator = torch.Generator().manual_seed(seed)
+    # Each group fires on a half of the picture of its own, each channel a little in its own way.
+    features = 0.2 * torch.rand(one + other, 4, 6, generator=generator)
+    features[:one, :2] += 1
+    features[one:, 2:] += 1
+    mixed = torch.randperm(one + other, generator=generator)
+    order = clustered_order(gram(features[mixed][None])[0])
+    groups = [int(mixed[channel]) < one for channel in order]
+    assert groups == sorted(groups) or groups == sorted(groups, reverse=True)
+
+
+def test_the_order_is_the_shortest_way_through_its_tree():
+    # On a line the tree leaves only one order (and its mirror image) without a step back.
+    angles = torch.tensor([0.9, 0.1, 0.5, 0.3, 0.7])
+    features = torch.stack([angles.cos(), angles.sin()], 1).view(1, 5, 1, 2)
+    assert clustered_order(gram(features)[0]) == (0, 4, 2, 3, 1)
+
+
+def test_neighbours_are_the_largest_cosines():
+    matrix = gram(activation((1, 9, 4, 4)))[0]
+    values = cosine(matrix)
+    found = neighbours(matrix, 4, 3)
+    expected = sorted((c for c in range(9) if c != 4), key=lambda c: -values[4, c])
+    assert [one.channel for one in found] == expected[:3]
+    assert [one.cosine for one in found] == [float(values[4, c]) for c in expected[:3]]
+    assert len(neighbours(matrix, 4, 99)) == 8
+
+
+def test_what_is_no_gram_matrix_is_refused():
+    with pytest.raises(FeatureError, match=r"the shape \(2, 3\); give \(C, C\) or \(B, C, C\)"):
+        cosine(torch.zeros(2, 3))
+    for function in (clustered_order, dead_channels, lambda matrix: neighbours(matrix, 0)):
+        with pytest.raises(FeatureError, match=r"the shape \(1, 2, 2\); give one Gram matrix \(C, C\)"):
+            function(torch.zeros(1, 2, 2))
+    with pytest.raises(FeatureError, match="values that are not finite"):
+        clustered_order(torch.full((3, 3), float("nan")))
+    with pytest.raises(FeatureError, match=r"channel -1 is outside 0 … 2\."):
+        neighbours(torch.eye(3), -1)
