@@ -2,6 +2,7 @@
 
 from interp.features.visualisation.ascent import Ascent, ascend
 from interp.features.visualisation.colour import colour_basis
+from interp.features.visualisation.maco import maco, magnitude_of, typical_magnitude
 from interp.features.visualisation.objectives import (
     OUTPUT,
     Objective,
@@ -32,8 +33,11 @@ __all__ = [
     "direction",
     "diversity",
     "fourier",
+    "maco",
+    "magnitude_of",
     "neuron",
     "pixels",
     "seer",
+    "typical_magnitude",
     "visualise",
 ]

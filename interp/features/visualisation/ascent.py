@@ -40,6 +40,7 @@ def ascend(
     *,
     steps: int = 256,
     lr: float | None = None,
+    settle: bool = False,
     transforms: Sequence[Transform] = (),
     seed: int = 0,
     progress: Progress | None = None,
@@ -55,6 +56,7 @@ def ascend(
         score: what to climb; each picture has its own.
         steps: of Adam, 0 or more.
         lr: Adam's; default: that of `start`.
+        settle: let the rate fall to 0 along a cosine, to come to rest at one picture.
         transforms: of the pictures before the score, drawn anew for each step.
         seed: of the transforms.
         progress: is told after each step.
@@ -71,6 +73,7 @@ def ascend(
     if steps < 0:
         raise FeatureError(f"steps={steps}: give 0 or more.")
     optimiser = torch.optim.Adam(start.parameters, lr=start.lr if lr is None else lr)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1)) if settle else None
     # Its own, so that the noise to begin with and the moves are not the same numbers.
     generator = torch.Generator().manual_seed(seed ^ 0x5EED)
     history: list[Tensor] = []
@@ -83,6 +86,8 @@ def ascend(
                 if stop is not None and stop():
                     break
                 values, slope = _climb(start, score, optimiser, transforms, generator)
+                if falling is not None:
+                    falling.step()
                 history.append(values)
                 importance += slope
                 if progress is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -14,11 +14,15 @@ from torch import Tensor
 from interp.features.errors import FeatureError
 from interp.features.stream import Progress
 from interp.features.visualisation.ascent import ascend
+from interp.features.visualisation.maco import maco
 from interp.features.visualisation.objectives import Layer, Objective, evaluate, largest
 from interp.features.visualisation.parametrisation import Parametrisation, fourier, pixels
 from interp.features.visualisation.seeing import See, seer
 from interp.features.visualisation.transforms import STANDARD, Transform
 from interp.models import ImageModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Basis = Literal["fourier", "pixels", "maco"]
 
@@ -60,6 +64,38 @@ class Visualisation:
     def images(self) -> list[Image.Image]:
         """The pictures, RGB."""
         return [Image.fromarray(array) for array in self.arrays]
+
+    @property
+    def transparent(self) -> list[Image.Image]:
+        """The pictures, RGBA: opaque where the fifth of the pixels is that counted most, else see-through."""
+        heights = self.importance.flatten(1)
+        least = torch.quantile(heights, 0.8, dim=1).clamp(min=1e-30)[:, None, None]
+        opacity = ((self.importance / least).clamp(max=1) * 255).round().to(torch.uint8).numpy()
+        shown = self.images
+        for image, alpha in zip(shown, opacity, strict=True):
+            image.putalpha(Image.fromarray(alpha))
+        return shown
+
+    def figure(
+        self, best: Sequence[float] | Tensor | None = None, heading: str = "", note: str = ""
+    ) -> Figure:
+        """Return the pictures in a grid with their names and values.
+
+        Args:
+            best: the largest values that pictures of a data set reach, for comparison.
+            heading: one line above.
+            note: up to two lines under it.
+        """
+        from interp.views.visualisation import visualisation_figure
+
+        return visualisation_figure(
+            self.arrays,
+            self.names,
+            values=self.values.numpy(),
+            best=None if best is None else torch.as_tensor(best).numpy(),
+            heading=heading,
+            note=note,
+        )
 
 
 def visualise(
@@ -154,6 +190,8 @@ def _start(
         return fourier(shape, seed=seed, same=same, colours=colours, device=device)
     if basis == "pixels":
         return pixels(shape, seed=seed, same=same, device=device)
+    if basis == "maco":
+        return maco(shape, seed=seed, same=same, magnitude=magnitude, colours=colours, device=device)
     raise FeatureError(f"parametrisation={basis!r} is none of 'fourier', 'pixels', 'maco'.")
 
 
