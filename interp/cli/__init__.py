@@ -12,6 +12,7 @@ from interp.cli import explain  # noqa: F401
 from interp.cli import report  # noqa: F401
 from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401
+from interp.cli import gram  # noqa: F401
 from interp.cli import train  # noqa: F401
 from interp.cli import enhance  # noqa: F401
 from interp.cli import crappify  # noqa: F401
