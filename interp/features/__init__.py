@@ -9,14 +9,20 @@ from interp.features.activations import (
 )
 from interp.features.averages import ClassAverage, Strip, class_averages, strip_of
 from interp.features.blocks import is_channels_last, last_activations
+from interp.features.channel import class_effects, mean_gram
 from interp.features.channel_average import average_map
 from interp.features.concepts import concepts_of, craft, deep_feature_factorisation
+from interp.features.dashboard import ChannelReport, channel_report
 from interp.features.errors import FeatureError
+from interp.features.example_set import Channel, Example, Examples
+from interp.features.examples import open_examples, top_examples
 from interp.features.extractor import Extractor
 from interp.features.filters import Filters, KernelSpectrum, first_filters, kernel_spectrum
 from interp.features.gram import Neighbour, clustered_order, cosine, dead_channels, gram, neighbours
+from interp.features.inversion import Inversion, invert
 from interp.features.kernels import KERNELS, Filtered, apply_kernel
 from interp.features.nearest_style import NearestStyles, StyleMatch, nearest_by_style
+from interp.features.origin import Origin, origin_of
 from interp.features.paths import Paths
 from interp.features.perceptual_terms import PerceptualTerms, perceptual_terms
 from interp.features.receptive_field import ReceptiveField, ReceptiveFields, receptive_field, receptive_fields
@@ -34,17 +40,23 @@ from interp.features.style_distances import (
 __all__ = [
     "KERNELS",
     "Activation",
+    "Channel",
+    "ChannelReport",
     "ClassAverage",
     "Contributions",
+    "Example",
+    "Examples",
     "Extractor",
     "FeatureError",
     "Filtered",
     "Filters",
+    "Inversion",
     "KernelSpectrum",
     "LayerStatistics",
     "Moments",
     "NearestStyles",
     "Neighbour",
+    "Origin",
     "Paths",
     "PerceptualTerms",
     "ReceptiveField",
@@ -57,8 +69,10 @@ __all__ = [
     "activations_of",
     "apply_kernel",
     "average_map",
+    "channel_report",
     "class_activation_of",
     "class_averages",
+    "class_effects",
     "clustered_order",
     "concepts_of",
     "cosine",
@@ -67,14 +81,18 @@ __all__ = [
     "deep_feature_factorisation",
     "first_filters",
     "gram",
+    "invert",
     "is_channels_last",
     "kernel_spectrum",
     "last_activations",
     "layer_agreement",
     "layer_distances",
     "layer_statistics",
+    "mean_gram",
     "nearest_by_style",
     "neighbours",
+    "open_examples",
+    "origin_of",
     "perceptual_terms",
     "receptive_field",
     "receptive_fields",
@@ -84,4 +102,5 @@ __all__ = [
     "style",
     "style_change",
     "style_distances",
+    "top_examples",
 ]

@@ -5,6 +5,7 @@ Nothing here imports matplotlib before a colour or a figure is asked for.
 
 from interp.views.bars import bar_figure
 from interp.views.channels import channels_figure
+from interp.views.channel import Bars, Shown, channel_figure
 from interp.views.checks import Picture, ViewError
 from interp.views.class_colours import class_colours
 from interp.views.colormaps import COLORMAPS, Colormap, default_for, offered_for, table
@@ -12,6 +13,7 @@ from interp.views.concepts import concept_maps_figure, concept_over, concepts_fi
 from interp.views.confusion import confusion_figure
 from interp.views.contact_sheet import Tile, contact_sheet
 from interp.views.curves import training_curves
+from interp.views.examples import examples_figure
 from interp.views.figures import three_panel_figure
 from interp.views.filters import filters_figure
 from interp.views.gram import gram_figure
@@ -48,6 +50,7 @@ from interp.views.visualisation import visualisation_figure
 __all__ = [
     "COLORMAPS",
     "NO_POSITIVE_EVIDENCE",
+    "Bars",
     "Box",
     "Colormap",
     "Display",
@@ -55,11 +58,13 @@ __all__ = [
     "Mark",
     "Picture",
     "Scale",
+    "Shown",
     "Tile",
     "TopLoss",
     "ViewError",
     "bar",
     "bar_figure",
+    "channel_figure",
     "channels_figure",
     "class_colours",
     "concept_maps_figure",
@@ -70,6 +75,7 @@ __all__ = [
     "contact_sheet",
     "covered",
     "default_for",
+    "examples_figure",
     "filters_figure",
     "framed_heat",
     "gram_figure",
