@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 import interp
+from interp.features import style
 from interp.targets import contrast, negative, several
 from interp.training.checkpoint import Progress
 from interp.training.drawing import draw_augmentations
@@ -48,6 +49,8 @@ def main(run: str | None = None) -> None:
     _write(_drawn(compared.grid(), dpi=100), "methods.jpg")
     stages = interp.explain(model, both, target="tiger cat", method="layer-cam", layer="stages")
     _write(_drawn(stages.grid()), "stages.jpg")
+
+    _write(_drawn(style(model, [SAMPLES / "cat.jpg", SAMPLES / "rocket.jpg"]).figure(), dpi=84), "gram.jpg")
 
     with tempfile.TemporaryDirectory() as folder:
         interp.write_report(model, SAMPLES, folder)
