@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from interp.cli.explain import _unused
+from interp.cli.naming import unused
 from interp.cli.options import Model, Trust, app
 from interp.cli.printing import complain
 
@@ -54,7 +54,7 @@ def enhance(
             failed += 1
             complain(error if picture.name in str(error) else f"{picture.name}: {error}")
             continue
-        target = out / f"{_unused(picture.stem, used)}.png"
+        target = out / f"{unused(picture.stem, used)}.png"
         with write_whole(target) as part:
             enhanced.save(part, "PNG")
         before, after = (f"{width} × {height}" for width, height in (opened.size, enhanced.size))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.naming import plain, unused
 from interp.cli.options import Classes, Model, Trust, app
 from interp.cli.printing import complain
 
@@ -58,21 +59,11 @@ def explain(
         for explanation in found:
             said = explanation.scale.verdict or explanation.scale.text
             typer.echo(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
-        for written in _save(found, out, _unused(picture.stem, used), kinds):
+        for written in _save(found, out, unused(picture.stem, used), kinds):
             typer.echo(f"  → {written}")
     if failed:
         complain(f"{failed} of {len(pictures)} pictures could not be explained.")
         raise typer.Exit(1)
-
-
-def _unused(stem: str, used: set[str]) -> str:
-    """Return a name that no other picture of this command has: pictures of two folders may share one."""
-    name, number = stem, 1
-    while name in used:
-        number += 1
-        name = f"{stem}-{number}"
-    used.add(name)
-    return name
 
 
 def _save(found: Explanations, out: Path, stem: str, kinds: Sequence[str]) -> Iterator[Path]:
@@ -82,13 +73,9 @@ def _save(found: Explanations, out: Path, stem: str, kinds: Sequence[str]) -> It
         elif kind in ("json", "npz"):
             for each in found:
                 parts = (each.target.name, each.layer, each.method.name)
-                yield each.save(out / f"{stem}.{'.'.join(map(_plain, parts))}.{kind}")
+                yield each.save(out / f"{stem}.{'.'.join(map(plain, parts))}.{kind}")
         else:
             yield found.save(out / f"{stem}.{kind}")
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "_.@-" else "-" for c in text)
 
 
 @app.command()

@@ -40,8 +40,8 @@ class Origin:
 def origin_of(model: ImageModel, layer: str | int, channel: int) -> Origin | None:
     """Return the last 2-D convolution that runs until `layer` is done and has as many outputs as it.
 
-    That is the convolution behind a batch norm or an activation, or the last one inside a block. In a block that adds a
-    shortcut it makes the block's own part of the sum.
+    That is the convolution behind a batch norm or an activation, or the last one inside a block. In a block
+    that adds a shortcut it makes the block's own part of the sum.
 
     Args:
         model: the network.
@@ -83,7 +83,7 @@ def channels_of(model: ImageModel, layer: str) -> int:
     Raises:
         FeatureError: the output has no positions.
     """
-    shape = model.layers[layer].shape
+    shape: tuple[int, ...] | None = model.layers[layer].shape
     if shape is None or len(shape) != 3:
         raise FeatureError(f"layer {layer!r} gives {shape}; give a layer with channels, height and width.")
     output = torch.empty(1, *shape, device="meta")

@@ -4,12 +4,13 @@ Nothing here imports matplotlib before a colour or a figure is asked for.
 """
 
 from interp.views.bars import bar_figure
-from interp.views.channels import channels_figure
 from interp.views.channel import Bars, Shown, channel_figure
+from interp.views.channels import channels_figure
 from interp.views.checks import Picture, ViewError
 from interp.views.class_colours import class_colours
 from interp.views.colormaps import COLORMAPS, Colormap, default_for, offered_for, table
-from interp.views.concepts import concept_maps_figure, concept_over, concepts_figure, concepts_over
+from interp.views.concept_over import concept_over, concepts_over
+from interp.views.concepts import concept_maps_figure, concepts_figure
 from interp.views.confusion import confusion_figure
 from interp.views.contact_sheet import Tile, contact_sheet
 from interp.views.curves import training_curves

@@ -104,7 +104,9 @@ def channel_figure(
     _draw_histogram(page, right, _HEAD + _TITLE + 4, numbers, reached)
     half = _HEAD + _TITLE + _BIG / 2 + 12
     _title(page, right, half, "what the classes lose without it (logit)", _WIDE)
-    _draw_bars(page, right, half + _TITLE, _BIG / 2 - 30, effects, "no classes: the network puts out a picture")
+    _draw_bars(
+        page, right, half + _TITLE, _BIG / 2 - 30, effects, "no classes: the network puts out a picture"
+    )
 
     _title(page, _MARGIN, lower, kernel_words or "made of", _BIG)
     _draw_origin(page, lower + _TITLE, kernel, inputs)
@@ -201,13 +203,22 @@ def _draw_origin(page: Page, top: float, kernel: npt.ArrayLike | None, inputs: B
         grey = 0.5 + weights / (2 * most or 1.0)
         picture = Image.fromarray(np.round(255 * grey).astype(np.uint8))
         page.text(
-            _MARGIN + _SMALL + 8, top + 8, f"mid-grey is 0, range ±{number(most)}", 8, _BIG - _SMALL, muted=True
+            _MARGIN + _SMALL + 8,
+            top + 8,
+            f"mid-grey is 0, range ±{number(most)}",
+            8,
+            _BIG - _SMALL,
+            muted=True,
         )
     else:
         scale = Scale(-(most or 1.0), most or 1.0, "signed")
         side = max(weights.shape)
-        picture = heat(weights, scale, (weights.shape[1] * (240 // side), weights.shape[0] * (240 // side)),
-                       interpolation="nearest")
+        picture = heat(
+            weights,
+            scale,
+            (weights.shape[1] * (240 // side), weights.shape[0] * (240 // side)),
+            interpolation="nearest",
+        )
         page.bar(_MARGIN + _SMALL + 8, top, 8, _SMALL, scale, None, "")
     place_picture(page, picture, _MARGIN, top, _SMALL, _SMALL)
 

@@ -1,0 +1,176 @@
+"""`interp features`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from interp.cli.naming import plain, unused
+from interp.cli.options import Model, Trust, app
+from interp.cli.printing import complain
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from interp.features.activations import Order
+    from interp.models import ImageModel
+
+SORTS = ("strength", "class", "index")
+
+
+@app.command()
+def features(
+    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures to look at.")] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help="Layer name or index; several times. Without it, the strip of stages too."),
+    ] = None,
+    model: Model = "efficientnet_lite0",
+    sort: Annotated[
+        str | None, typer.Option(help="Channels by strength, class (what they add to it) or index.")
+    ] = None,
+    class_: Annotated[
+        str | None, typer.Option("--class", "-c", help="Class for --sort class; default: the predicted one.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="So many channels.")] = 24,
+    over: Annotated[bool, typer.Option("--over", help="Draw the channels over the picture.")] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="Draw all channels on one scale.")] = False,
+    filters: Annotated[
+        bool, typer.Option("--filters", help="Draw the kernels of the first convolution; needs no picture.")
+    ] = False,
+    kernel: Annotated[
+        str | None,
+        typer.Option(help='Apply a kernel by hand: sobel-x, bottom-right, … or "0 -1 0; -1 5 -1; 0 -1 0".'),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=8, help="With --kernel: shrink pictures to so many pixels at most.")
+    ] = 400,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("features"),
+    trust_pickle: Trust = False,
+) -> None:
+    """Draw what layers put out for pictures. Channels, averages through the stages, first kernels.
+
+    One picture that fails does not stop the others.
+    """
+    from interp.features.errors import FeatureError
+    from interp.features.kernels import read_kernel
+
+    sources = pictures or []
+    by = sort or ("class" if class_ is not None else "strength")
+    if not sources and not filters:
+        raise FeatureError("there is no picture; give one or more, or --filters.")
+    if by not in SORTS or (class_ is not None and by != "class"):
+        raise FeatureError(f"--sort {by}: give one of {', '.join(SORTS)}; with --class only class.")
+    if kernel is not None and (layer or filters or sort or class_ is not None):
+        raise FeatureError("--kernel runs no network; leave --layer, --sort, --class and --filters out.")
+    if kernel is not None:
+        read_kernel(kernel)
+        _each(sources, out, lambda picture, stem: _kernel(picture, stem, out, kernel, size))
+        return
+    from interp.models import load
+
+    loaded = load(model, trust_pickle=trust_pickle)
+    if filters:
+        _filters(loaded, out)
+    asked = _Asked(layer or [], by, class_, top, over, shared)  # type: ignore[arg-type]
+    _each(sources, out, lambda picture, stem: _channels(loaded, picture, stem, out, asked))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which channels, of which layers, drawn how."""
+
+    layers: Sequence[str]
+    sort: Order
+    class_: str | None
+    top: int
+    over: bool
+    shared: bool
+
+
+def _each(pictures: Sequence[Path], out: Path, work: Callable[[Path, str], Iterator[str]]) -> None:
+    """Do the work for each picture and say what came of it."""
+    from interp.features.kernels import TooSmallError
+    from interp.images import ImageError
+
+    out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    used: set[str] = set()
+    for picture in pictures:
+        try:
+            for said in work(picture, unused(picture.stem, used)):
+                typer.echo(said)
+        except (ImageError, TooSmallError) as error:
+            failed += 1
+            complain(error if picture.name in str(error) else f"{picture.name}: {error}")
+    if failed:
+        complain(f"{failed} of {len(pictures)} pictures could not be drawn.")
+        raise typer.Exit(1)
+
+
+def _channels(
+    model: ImageModel,
+    picture: Path,
+    stem: str,
+    out: Path,
+    asked: _Asked,
+) -> Iterator[str]:
+    from interp.features import activation_of, class_activation_of, strip_of
+    from interp.images import open_image
+
+    opened = open_image(picture)
+    if not asked.layers:
+        strip = strip_of(model, opened)
+        yield f"{picture.name}: {len(strip.layers)} stages: {', '.join(strip.layers)}"
+        yield _saved(strip.figure(over=asked.over), out / f"{stem}.stages.png")
+    for layer in asked.layers or [model.default_layer]:
+        if asked.sort == "class":
+            found = class_activation_of(model, opened, layer, asked.class_)
+        else:
+            found = activation_of(model, opened, layer)
+        first = ", ".join(f"#{channel}" for channel in found.order(asked.sort)[:5])
+        shape = " × ".join(map(str, found.values.shape))
+        by = f"for {found.contributions.target}" if found.contributions else f"by {asked.sort}"
+        yield f"{picture.name}: {found.layer}, {shape}, {by}: {first}"
+        figure = found.figure(asked.sort, asked.top, shared=asked.shared, over=asked.over)
+        yield _saved(figure, out / f"{stem}.{plain(found.layer)}.png")
+
+
+def _filters(model: ImageModel, out: Path) -> None:
+    from interp.features import first_filters
+
+    found = first_filters(model)
+    out.mkdir(parents=True, exist_ok=True)
+    typer.echo(f"{found.layer}: {' × '.join(map(str, found.kernels.shape))}")
+    typer.echo(_saved(found.figure("orientation"), out / "filters.png"))
+
+
+def _kernel(picture: Path, stem: str, out: Path, kernel: str, size: int) -> Iterator[str]:
+    from interp.features import apply_kernel
+    from interp.images import open_image
+
+    found = apply_kernel(_shrunk(open_image(picture), size), kernel)
+    values = found.values
+    yield f"{picture.name}: {found.name}: {float(values.min()):.4g} … {float(values.max()):.4g}"
+    yield _saved(found.figure(), out / f"{stem}.{plain(found.name)}.png")
+
+
+def _shrunk(picture: Image.Image, size: int) -> Image.Image:
+    from PIL import Image
+
+    # On a camera's pixels edges are wider than a kernel, and the figure would blur what it gives.
+    small = picture.copy()
+    small.thumbnail((size, size), Image.Resampling.LANCZOS)
+    return small
+
+
+def _saved(figure: Any, path: Path) -> str:
+    from interp.files import write_whole
+
+    with write_whole(path) as part:
+        figure.savefig(part)
+    return f"  → {path}"
