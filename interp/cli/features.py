@@ -150,13 +150,14 @@ def _filters(model: ImageModel, out: Path) -> None:
 
 
 def _kernel(picture: Path, stem: str, out: Path, kernel: str, size: int) -> Iterator[str]:
-    from interp.features import apply_kernel
+    from interp.features import KERNELS, apply_kernel
     from interp.images import open_image
 
     found = apply_kernel(_shrunk(open_image(picture), size), kernel)
     values = found.values
     yield f"{picture.name}: {found.name}: {float(values.min()):.4g} … {float(values.max()):.4g}"
-    yield _saved(found.figure(), out / f"{stem}.{plain(found.name)}.png")
+    name = found.name if found.name in KERNELS else "kernel"
+    yield _saved(found.figure(), out / f"{stem}.{name}.png")
 
 
 def _shrunk(picture: Image.Image, size: int) -> Image.Image:

@@ -202,8 +202,11 @@ def _peaks(kernels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return orientation, frequency and orientedness of each kernel."""
     waves = kernels - kernels.mean((2, 3), keepdim=True)
     power = torch.fft.fft2(waves, s=(_SIDE, _SIDE)).abs().square().sum(1)
-    # A real kernel's spectrum is the same on both sides, so one half is enough.
-    half = power[:, :, : _SIDE // 2 + 1].flatten(1)
+    # A real kernel's spectrum is the same on both sides, so one half is enough; rounding must not choose
+    # between the two ends of the columns that are their own mirror.
+    sides = power[:, :, : _SIDE // 2 + 1].clone()
+    sides[:, _SIDE // 2 + 1 :, [0, -1]] = 0
+    half = sides.flatten(1)
     best = half.argmax(1)
     high = half.gather(1, best[:, None])[:, 0]
     down, right = best // (_SIDE // 2 + 1), best % (_SIDE // 2 + 1)

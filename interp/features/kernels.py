@@ -25,6 +25,11 @@ from interp.images.opening import Source
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+class TooSmallError(FeatureError):
+    """A picture has fewer pixels than a kernel needs."""
+
+
 Border = Literal["valid", "zeros", "reflect"]
 Kernel = tuple[tuple[float, ...], ...]
 
@@ -102,8 +107,8 @@ def apply_kernel(
 
     Raises:
         ImageError: the picture cannot be opened.
-        FeatureError: there is no such kernel or border, the numbers are not finite numbers in two dimensions,
-            or the picture is smaller than the kernel needs.
+        TooSmallError: the picture is smaller than the kernel needs.
+        FeatureError: there is no such kernel or border, or it is no table of finite numbers.
 
     Example:
         >>> apply_kernel(np.full((4, 4), 255, np.uint8), "blur", border="valid").values
@@ -112,7 +117,7 @@ def apply_kernel(
     """
     if border not in get_args(Border):
         raise FeatureError(f"border={border!r}: give valid, zeros or reflect.")
-    name, numbers = _kernel(kernel)
+    name, numbers = read_kernel(kernel)
     opened = open_image(picture)
     high, wide = numbers.shape
     above, left = (high - 1) // 2, (wide - 1) // 2
@@ -120,7 +125,7 @@ def apply_kernel(
     # A mirrored border cannot reach further than the picture does.
     needed = {"valid": (high, wide), "zeros": (1, 1), "reflect": (below + 1, right + 1)}[border]
     if opened.height < needed[0] or opened.width < needed[1]:
-        raise FeatureError(
+        raise TooSmallError(
             f"the picture of {opened.width} × {opened.height} pixels is too small for a kernel of {wide} × "
             f"{high} with border={border!r}; give a larger one, or border='zeros'."
         )
@@ -164,8 +169,16 @@ def parse_kernel(text: str) -> Tensor:
     return torch.tensor(numbers)
 
 
-def _kernel(kernel: str | npt.ArrayLike | Tensor) -> tuple[str, Tensor]:
-    """Return what to call a kernel, and its numbers."""
+def read_kernel(kernel: str | npt.ArrayLike | Tensor) -> tuple[str, Tensor]:
+    """Return what to call a kernel, and its numbers `(k, k')`.
+
+    Raises:
+        FeatureError: it is no name, text or table of finite numbers in two dimensions.
+
+    Example:
+        >>> read_kernel("1 0; 0 -1")[0]
+        '2 × 2 kernel'
+    """
     if isinstance(kernel, str):
         key = kernel.strip().lower().replace("_", "-").replace(" ", "-")
         if key in KERNELS:

@@ -102,7 +102,9 @@ def _scale(result: npt.ArrayLike, within: float) -> tuple[Scale, str]:
     values = as_map(result)
     display: Display = "signed" if (values < 0).any() else "positive"
     own = Scale.of(values, display)
-    high = 0.0 if own.verdict is not None else float(np.quantile(np.abs(values), within))
+    if own.verdict is not None:
+        return Scale.of(values, "range"), ""  # whose words do not speak of evidence
+    high = float(np.quantile(np.abs(values), within))
     # Most values may be 0, as in a drawing.
     if not 0 < high < own.high:
         return own, ""

@@ -1,0 +1,96 @@
+"""`interp features` as people type it."""
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from interp.cli import main
+
+SAMPLES = Path(__file__).parents[1] / "sample_images"
+
+
+def features(*arguments):
+    """Return the exit code and both streams."""
+    out, complaints = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["interp", "features", *map(str, arguments)])
+        patch.delenv("INTERP_TRACEBACK", raising=False)
+        with redirect_stdout(out), redirect_stderr(complaints):
+            try:
+                main()
+                code = 0
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+    return code, out.getvalue(), complaints.getvalue()
+
+
+def written(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_stages_and_the_default_layer_are_drawn_and_a_broken_picture_stops_nothing(tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    out = tmp_path / "out"
+
+    code, said, complaints = features(broken, SAMPLES / "cat_small.jpg", "--top", 3, "--filters", "-o", out)
+
+    assert code == 1
+    assert written(out) == ["cat_small.bn2.png", "cat_small.stages.png", "filters.png"]
+    assert "cat_small.jpg: 5 stages: blocks.0, " in said
+    assert "bn2, 1280 × 7 × 7, by strength: #" in said
+    assert "conv_stem: 32 × 3 × 3 × 3" in said
+    assert "broken.jpg" in complaints
+    assert "1 of 2 pictures could not be drawn" in complaints
+    with Image.open(out / "cat_small.bn2.png") as figure:
+        assert figure.width > 400
+
+
+def test_layers_by_class_of_pictures_with_one_name(tmp_path):
+    folder, out = tmp_path / "other", tmp_path / "out"
+    folder.mkdir()
+    Image.new("RGB", (40, 40), "red").save(folder / "cat_small.jpg")
+    pictures = [SAMPLES / "cat_small.jpg", folder / "cat_small.jpg"]
+
+    code, said, _ = features(*pictures, "--layer", "blocks.4", "--class", "tiger cat", "--top", 2, "-o", out)
+
+    assert code == 0
+    assert written(out) == ["cat_small-2.blocks.4.png", "cat_small.blocks.4.png"]
+    assert said.count("blocks.4, 112 × 14 × 14, for tiger cat: #") == 2
+
+
+def test_kernels_by_name_and_by_numbers(tmp_path):
+    tiny = tmp_path / "tiny.png"
+    Image.new("RGB", (1, 1)).save(tiny)
+    out = tmp_path / "out"
+    cat = SAMPLES / "cat_small.jpg"
+
+    code, said, complaints = features(tiny, cat, "--kernel", "sobel-x", "-o", out)
+    assert code == 1
+    assert written(out) == ["cat_small.sobel-x.png"]
+    assert "cat_small.jpg: sobel-x: " in said
+    assert "tiny.png: the picture of 1 × 1 pixels is too small" in complaints
+    assert features(cat, "--kernel", "1 -1", "-o", out)[0] == 0
+    assert "cat_small.kernel.png" in written(out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "there is no picture"),
+        (["cat.jpg", "--sort", "size"], "--sort size: give one of strength, class, index"),
+        (["cat.jpg", "--sort", "index", "--class", "cat"], "with --class only class"),
+        (["cat.jpg", "--kernel", "blur", "--layer", "bn2"], "--kernel runs no network"),
+        (["cat.jpg", "--kernel", "blurr"], "did you mean blur?"),
+        ([SAMPLES / "cat_small.jpg", "--layer", "nothing"], "there is no layer 'nothing'"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_anything_is_written(arguments, said, tmp_path):
+    code, _, complaints = features(*arguments, "-o", tmp_path / "out")
+    assert code == 2
+    assert said in complaints
+    assert not (tmp_path / "out").exists() or not written(tmp_path / "out")
