@@ -98,6 +98,7 @@ class ConceptBank:
             bank=self.bank,
             layer=self.layer,
             explained=explained_by(maps, heat, self.bank),
+            full=torch.tensor([row[0].strength if row else 0.0 for row in self.examples]),
         )
 
     def figure(self, on: PictureConcepts | None = None, *, examples: int = 6) -> Figure:
@@ -108,6 +109,7 @@ class ConceptBank:
             [[each.crop for each in row[:examples]] for row in self.examples],
             picture=None if on is None else on.pictures[0],
             heat=None if on is None else on.heat[0].numpy(),
+            full=None if on is None else on.full.numpy(),
             box=None if on is None else corners(on),
             heading=f"{len(self.bank)} concepts of {self.pictures} pictures",
             note=f"{self.layer} · they explain {self.explained:.0%} of its activations",

@@ -77,6 +77,7 @@ class ClassConcepts:
             falls=self.fall.numpy(),
             picture=None if on is None else on.pictures[0],
             heat=None if on is None else on.heat[0].numpy(),
+            full=None if on is None else on.full.numpy(),
             box=None if on is None else corners(on),
             heading=f"{about}, from {len(self.files)} pictures",
             note=f"{self.concepts.layer} · {rebuilt}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,7 @@ def factorise(activations: Tensor, concepts: int, *, seed: int = 0) -> Factors:
                 [0., 1.]])
     """
     from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
 
     if activations.dim() != 2:
         raise FeatureError(f"activations of shape {tuple(activations.shape)}: give (positions, channels).")
@@ -76,7 +78,10 @@ def factorise(activations: Tensor, concepts: int, *, seed: int = 0) -> Factors:
     # Squares of activations of 1e-25 would be zeros in float32.
     unit = float(values.max())
     solver = NMF(concepts, init="nndsvda", tol=_TOLERANCE, max_iter=_ROUNDS, random_state=seed)
-    strengths = solver.fit_transform(values / unit) * unit
+    with warnings.catch_warnings():
+        # How near it came is said by `explained`.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        strengths = solver.fit_transform(values / unit) * unit
     bank = solver.components_
     lengths = np.linalg.norm(bank, axis=1)
     bank = bank / np.where(lengths > 0, lengths, 1)[:, None]

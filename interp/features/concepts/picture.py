@@ -35,6 +35,8 @@ class PictureConcepts:
         bank: the concepts, `(K, C)`, each of length 1.
         layer: whose activations they are of.
         explained: `1 - ‖A - U W‖² / ‖A‖²` on these pictures, 0 … 1.
+        full: what has the full colour in figures, `(K,)`: the most of each concept in these pictures or,
+            where the concepts are of a folder, in its best example.
         said: what the network's head makes of each concept alone, its likeliest class; empty where the
             network is no classifier, or was not asked.
     """
@@ -45,20 +47,23 @@ class PictureConcepts:
     bank: Tensor
     layer: str
     explained: float
+    full: Tensor
     said: tuple[Prediction, ...] = ()
 
     def figure(self) -> Figure:
         """Return a row for each picture: itself, all concepts in their colours, each concept alone."""
         from interp.views.concepts import concept_maps_figure
 
-        many = len(self.pictures) > 1
+        pictures = f"{len(self.pictures)} pictures" if len(self.pictures) > 1 else "a picture"
+        said = " · last line: what the network would call a concept alone" if self.said else ""
         return concept_maps_figure(
             self.pictures,
             self.heat.numpy(),
+            full=self.full.numpy(),
             boxes=[corners(self, number) for number in range(len(self.pictures))],
             names=[f"{each.name} {each.probability:.0%}" for each in self.said],
-            heading=f"{len(self.bank)} concepts of {len(self.pictures)} pictures" if many else "Concepts",
-            note=f"{self.layer} · they explain {self.explained:.0%} of its activations",
+            heading=f"{len(self.bank)} concepts of {pictures}",
+            note=f"{self.layer} · they explain {self.explained:.0%} of its activations{said}",
         )
 
 
@@ -108,6 +113,7 @@ def deep_feature_factorisation(
         bank=found.bank,
         layer=name,
         explained=found.explained,
+        full=heat.amax((0, 2, 3)),
         said=say(model, name, found.bank, maps),
     )
 
