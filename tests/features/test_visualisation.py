@@ -220,6 +220,25 @@ def test_nothing_after_the_layer_runs():
         late(torch.rand(1, 3, 16, 16))
 
 
+@pytest.mark.parametrize("shut", [-100.0, 100.0], ids=["below", "above six"])
+def test_a_channel_that_the_noise_does_not_move_is_found_all_the_same(shut):
+    layer = nn.Conv2d(3, 2, 5)
+    layer.weight.data = torch.randn(2, 3, 5, 5) * 4
+    layer.bias.data = torch.tensor([0.0, shut])
+    model = interp.load(nn.Sequential(layer, nn.ReLU6(inplace=True)), preprocess=HALF)
+    start = seer(model, ["1"])(fourier((1, 3, 16, 16)).pictures())["1"]
+    assert start[0, 1].unique().tolist() == [0.0 if shut < 0 else 6.0]  # no gradient comes through
+    found = visualise(model, channels("1", [0, 1]), steps=60, size=5, transforms=())
+    assert agreement(found.pictures[1:], layer.weight[1].detach()) > 0.75
+
+
+def test_leaky_eyes_see_the_same(model):
+    pictures = torch.rand(2, 3, 16, 16)
+    for layer in ("relu", "body.1", OUTPUT):
+        plain, leaky = (seer(model, [layer], leaky=leaky)(pictures)[layer] for leaky in (False, True))
+        assert plain.equal(leaky)
+
+
 def test_progress_and_stop(model):
     said = []
     found = visualise(

@@ -43,6 +43,7 @@ def ascend(
     settle: bool = False,
     transforms: Sequence[Transform] = (),
     seed: int = 0,
+    rescue: Score | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Ascent:
@@ -59,6 +60,7 @@ def ascend(
         settle: let the rate fall to 0 along a cosine, to come to rest at one picture.
         transforms: of the pictures before the score, drawn anew for each step.
         seed: of the transforms.
+        rescue: gives the gradient of pictures that the score has none for, as where all rectifiers are shut.
         progress: is told after each step.
         stop: is asked before each step.
 
@@ -85,7 +87,7 @@ def ascend(
             for step in range(steps):
                 if stop is not None and stop():
                     break
-                values, slope = _climb(start, score, optimiser, transforms, generator)
+                values, slope = _climb(start, score, rescue, optimiser, transforms, generator)
                 if falling is not None:
                     falling.step()
                 history.append(values)
@@ -104,6 +106,7 @@ def ascend(
 def _climb(
     start: Parametrisation,
     score: Score,
+    rescue: Score | None,
     optimiser: torch.optim.Optimizer,
     transforms: Sequence[Transform],
     generator: torch.Generator,
@@ -111,8 +114,17 @@ def _climb(
     """Make one step and return the values before it, and how much each pixel counted."""
     with torch.enable_grad():
         pictures = start.pictures()
-        values = score(transformed(pictures, transforms, generator))
-        gradients = torch.autograd.grad(-values.sum(), (pictures, *start.parameters))
+        moved = transformed(pictures, transforms, generator)
+        values = score(moved)
+        wanted = (pictures, *start.parameters)
+        gradients = torch.autograd.grad(-values.sum(), wanted, retain_graph=rescue is not None)
+        lost = gradients[0].flatten(1).abs().amax(1) == 0
+        if rescue is not None and lost.any():
+            others = torch.autograd.grad(-rescue(moved).sum(), wanted)
+            gradients = tuple(
+                torch.where(lost.reshape(-1, *(1,) * (own.dim() - 1)), other, own)
+                for own, other in zip(gradients, others, strict=True)
+            )
     for parameter, gradient in zip(start.parameters, gradients[1:], strict=True):
         parameter.grad = gradient
     optimiser.step()

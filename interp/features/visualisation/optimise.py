@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -160,6 +161,7 @@ def visualise(
         )
     layers = list(dict.fromkeys(layer for one in objectives for layer in one.layers))
     see = seer(model, layers, start.shape[2:])
+    see_leaky = functools.cache(lambda: seer(model, layers, leaky=True))  # few pictures need it
     found = ascend(
         start,
         lambda pictures: evaluate(objectives, see(pictures), model.labels),
@@ -167,6 +169,7 @@ def visualise(
         lr=lr,
         transforms=transforms,
         seed=seed,
+        rescue=lambda pictures: evaluate(objectives, see_leaky()(pictures), model.labels),
         progress=progress,
         stop=stop,
     )

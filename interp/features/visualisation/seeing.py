@@ -16,9 +16,13 @@ from interp.models import ImageModel
 
 See = Callable[[Tensor], dict[Layer, Tensor]]
 
+_LEAK = 0.1
+
 
 @torch.inference_mode(False)
-def seer(model: ImageModel, layers: Sequence[Layer], size: tuple[int, int] | None = None) -> See:
+def seer(
+    model: ImageModel, layers: Sequence[Layer], size: tuple[int, int] | None = None, *, leaky: bool = False
+) -> See:
     """Return what takes pictures of 0 … 1 and gives the activations of some layers.
 
     The model's own normalisation is applied, and the pass ends after the last of the layers. It runs on a
@@ -28,6 +32,7 @@ def seer(model: ImageModel, layers: Sequence[Layer], size: tuple[int, int] | Non
         model: whose layers.
         layers: as a person names them; `OUTPUT` is the network's own output.
         size: (height, width) of the pictures to come, to try once; default: not tried.
+        leaky: let a tenth of the gradient through rectifiers that are shut; the activations are the same.
 
     Returns:
         `(B, C, H, W)` pictures → layer as it was named → its activation, channels first.
@@ -46,6 +51,8 @@ def seer(model: ImageModel, layers: Sequence[Layer], size: tuple[int, int] | Non
     names = [_resolved(model, layer, whole) for layer in layers]
     network: nn.Module = twin(model.module)
     blank = model.blank()
+    if leaky:
+        _open_rectifiers(network)
     if blank.dtype in (torch.float16, torch.bfloat16):
         network, blank = network.float(), blank.float()
     extractor = Extractor(_WithOutput(network) if whole else network, names, blank)
@@ -74,6 +81,26 @@ class _WithOutput(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         output: Tensor = self.output(main_output(self.network(inputs)))
         return output
+
+
+class _Leaky(nn.Module):
+    """A rectifier with the same values and a gradient everywhere."""
+
+    def __init__(self, rectifier: nn.Module) -> None:
+        super().__init__()
+        self.rectifier = rectifier
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        output: Tensor = self.rectifier(inputs.clone())
+        return output + _LEAK * (inputs - inputs.detach())
+
+
+def _open_rectifiers(part: nn.Module) -> None:
+    for name, child in list(part.named_children()):
+        if isinstance(child, (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Threshold)):
+            setattr(part, name, _Leaky(child))
+        else:
+            _open_rectifiers(child)
 
 
 def _resolved(model: ImageModel, layer: Layer, whole: bool) -> str:
