@@ -9,7 +9,7 @@ from PIL import Image
 from test_cli import interp
 
 import interp as package
-from interp.features import nearest_by_style, perceptual_terms, style, style_distances
+from interp.features import dead_channels, nearest_by_style, perceptual_terms, style, style_distances
 from interp.images import pictures_in
 from interp.models import save_folder
 from interp.models.architecture import of_network
@@ -67,6 +67,10 @@ def test_two_pictures_are_compared_as_in_python(saved, folder, tmp_path):
     assert [row["norm"] for row in said["matrices"]] == pytest.approx(
         [float(found.grams[layer][number].norm()) for number in (0, 1) for layer in LAYERS]
     )
+    assert said["matrices"][0]["channels"] == len(found.grams[LAYERS[0]][0])
+    assert [row["dead"] for row in said["matrices"]] == [
+        list(dead_channels(found.grams[layer][number])) for number in (0, 1) for layer in LAYERS
+    ]
     terms = perceptual_terms(model, *both, layers=LAYERS, layer_weights=(1, 1))
     assert said["perceptual"]["terms"] == pytest.approx(terms.values)
     assert said["perceptual"]["layer_weights"] == dict.fromkeys(LAYERS, 1.0)

@@ -139,7 +139,7 @@ def _terms(model: ImageModel, pictures: Sequence[Path], found: Style) -> Percept
 def _show_matrices(found: Style) -> None:
     grid = table_of("picture", "layer", "channels", "dead", "directions", "‖G‖", right={2, 3, 4, 5})
     for row in _matrices(found):
-        numbers = (row["channels"], row["dead"], f"{row['directions']:.2f}", f"{row['norm']:.3g}")
+        numbers = (row["channels"], len(row["dead"]), f"{row['directions']:.2f}", f"{row['norm']:.3g}")
         grid.add_row(row["picture"], row["layer"], *map(str, numbers))
     show(grid)
 
@@ -180,7 +180,7 @@ def _matrices(found: Style) -> list[dict[str, Any]]:
                     "picture": picture,
                     "layer": layer,
                     "channels": len(matrix),
-                    "dead": len(dead_channels(matrix)),
+                    "dead": list(dead_channels(matrix)),
                     # A layer that is 0 everywhere has no spectrum.
                     "directions": 1 / used if used == used else 0.0,
                     "norm": float(matrix.norm()),

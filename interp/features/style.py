@@ -110,7 +110,7 @@ def style(
         >>> found.grams["blocks.2"].shape
         torch.Size([2, 40, 40])
     """
-    sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
+    sources: Sequence[Any] = pictures if isinstance(pictures, (list, tuple)) else [pictures]
     if not sources:
         raise FeatureError("pictures is empty; give one or more.")
     names, extractor = style_extractor(model, layers)
@@ -203,4 +203,5 @@ def _checked_gram(layer: str, output: Tensor, normalise: Normalise) -> Tensor:
 
 
 def _norm(matrix: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(matrix, dim=(-2, -1), dtype=torch.float64)
+    norms: Tensor = torch.linalg.vector_norm(matrix, dim=(-2, -1), dtype=torch.float64)
+    return norms

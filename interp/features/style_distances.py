@@ -127,10 +127,10 @@ def layer_agreement(distances: StyleDistances) -> Tensor:
     if count < 3:
         raise FeatureError(f"{count} pictures have too few distances to compare layers; give 3 or more.")
     rows, columns = torch.triu_indices(count, count, 1)
-    ranks = torch.from_numpy(rankdata(distances.values[:, rows, columns].numpy(), axis=1))
+    ranks: Tensor = torch.from_numpy(rankdata(distances.values[:, rows, columns].numpy(), axis=1))
     ranks = ranks - ranks.mean(1, keepdim=True)
-    lengths = ranks.norm(dim=1)
-    return (ranks @ ranks.T / lengths[:, None] / lengths).clamp(-1, 1)
+    ranks = ranks / torch.linalg.vector_norm(ranks, dim=1, keepdim=True)
+    return (ranks @ ranks.T).clamp(-1, 1)
 
 
 def spectrum(matrices: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def spectrum(matrices: Tensor) -> Tensor:
         >>> spectrum(torch.diag(torch.tensor([1.0, 3.0])))
         tensor([0.7500, 0.2500], dtype=torch.float64)
     """
-    values = torch.linalg.eigvalsh(matrices.double()).clamp(min=0).flip(-1)
+    values: Tensor = torch.linalg.eigvalsh(matrices.double()).clamp(min=0).flip(-1)
     return values / values.sum(-1, keepdim=True)
 
 
