@@ -77,7 +77,9 @@ class Inversion:
         from interp.views import number, picture_grid
 
         said = [
-            f"cosine {number(c)} · × {number(g)}" if self.kind == "caricature" else f"distance {number(d)}"
+            f"cosine {number(c)}, strength × {number(g)}"
+            if self.kind == "caricature"
+            else f"distance {number(d)}"
             for d, c, g in zip(self.distances, self.cosines, self.gains, strict=True)
         ]
         titles = [

@@ -154,6 +154,8 @@ def _draw_histogram(page: Page, left: float, top: float, values: Numbers, reache
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=BLUE, linewidth=0)
     even_ticks(axes, 0.0, float(counts.max()) * 1.18, 3)
     axes.set_xlim(edges[0], edges[-1] + 0.02 * (edges[-1] - edges[0]))
+    inside = [float(tick) for tick in axes.get_xticks() if edges[0] <= tick <= edges[-1]]
+    axes.set_xticks(inside, [number(tick) for tick in inside])
     if reached is None or not np.isfinite(reached):
         return
     axes.axvline(reached, color=VERMILLION, linewidth=1.4)
