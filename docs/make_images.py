@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 import interp
-from interp.features import style
+from interp.features import apply_kernel, concepts_of, deep_feature_factorisation, strip_of, style
 from interp.targets import contrast, negative, several
 from interp.training.checkpoint import Progress
 from interp.training.drawing import draw_augmentations
@@ -50,7 +50,13 @@ def main(run: str | None = None) -> None:
     stages = interp.explain(model, both, target="tiger cat", method="layer-cam", layer="stages")
     _write(_drawn(stages.grid()), "stages.jpg")
 
+    _write(_drawn(strip_of(model, SAMPLES / "cat.jpg").figure(), dpi=100), "strip.jpg")
+    _write(_drawn(apply_kernel(SAMPLES / "cat.jpg", "bottom-right").figure(), dpi=90), "kernel.jpg")
     _write(_drawn(style(model, [SAMPLES / "cat.jpg", SAMPLES / "rocket.jpg"]).figure(), dpi=84), "gram.jpg")
+
+    _write(_drawn(deep_feature_factorisation(model, both, concepts=5).figure(), dpi=90), "concepts.jpg")
+    bank = concepts_of(model, sorted(SAMPLES.glob("*.jpg")), concepts=4)
+    _write(_drawn(bank.figure(bank.on(model, both), examples=4), dpi=72), "concepts_folder.jpg")
 
     with tempfile.TemporaryDirectory() as folder:
         interp.write_report(model, SAMPLES, folder)

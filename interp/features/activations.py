@@ -71,7 +71,7 @@ class Activation:
 
         Example:
             >>> activation_of(interp.load(), "sample_images/cat.jpg", "blocks.0").order()[:3]
-            [9, 13, 7]
+            [8, 11, 12]
         """
         if by not in get_args(Order):
             raise FeatureError(f"channels cannot be ordered by {by!r}; give strength, class or index.")
@@ -181,7 +181,7 @@ def activations_of(
     Example:
         >>> pictures = ["sample_images/cat.jpg", "sample_images/coffee.jpg"]
         >>> [one.order()[0] for one in activations_of(interp.load(), pictures)]
-        [1093, 1093]
+        [112, 933]
     """
     if batch_size < 1:
         raise FeatureError(f"batch_size={batch_size}: give 1 or more.")
@@ -227,7 +227,7 @@ def class_activation_of(
         >>> model = interp.load()
         >>> found = class_activation_of(model, "sample_images/cat.jpg", target="tiger cat")
         >>> found.contributions.target, found.order("class")[0]
-        ('tiger cat', 1029)
+        ('tiger cat', 112)
     """
     name = _named(model, layer)
     opened = open_image(picture)

@@ -22,6 +22,9 @@ _SIDE: Final = 256
 _AT_ONCE: Final = 16
 # Under this the peak across is nearly as high: a spot or a checkerboard has no orientation to speak of.
 _ORIENTED: Final = 0.25
+# In these orders the key itself stands under the kernel.
+_SAID: Final = ("strength", "colour")
+_ANGLES: Final = "angle of the stripes (90° stand), cycles per pixel"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +75,7 @@ class Filters:
 
         Example:
             >>> first_filters(interp.load()).order("frequency")[0]
-            26
+            14
         """
         if by not in get_args(FilterOrder):
             names = ", ".join(get_args(FilterOrder))
@@ -106,12 +109,12 @@ class Filters:
             labels=[f"#{index}" for index in chosen],
             captions=[self._caption(index, sort) for index in chosen],
             title=f"{self.layer}  ·  {outputs} kernels of {inputs} × {high} × {wide}",
-            note=f"in order of {sort}; angle of the stripes (90° stand), cycles per pixel",
+            note=f"in order of {sort}" if sort in _SAID else f"in order of {sort}; {_ANGLES}",
         )
 
     def _caption(self, index: int, sort: FilterOrder) -> str:
         found = self.spectrum
-        if sort in ("strength", "colour"):
+        if sort in _SAID:
             return f"{sort} {float(getattr(found, sort)[index]):.2f}"
         if not found.frequency[index] > 0:
             return "flat"
