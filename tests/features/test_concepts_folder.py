@@ -105,6 +105,8 @@ def test_the_best_of_each_picture():
     strengths, places = torch.tensor([5.0, 4, 3, 2, 1, 0]), torch.tensor([1, 1, 0, 2, 0, 3])
     assert best_of_each(strengths, places, 9) == [0, 2, 3]
     assert best_of_each(strengths, places, 2) == [0, 2]
+    assert best_of_each(torch.tensor([8.0, 1.9, 2.1]), torch.arange(3), 9) == [0, 2]
+    assert best_of_each(torch.zeros(3), torch.arange(3), 9) == []
 
 
 def test_importance_of_a_linear_head_is_that_of_the_closed_form(colours, folder):
@@ -136,7 +138,14 @@ def test_crops_of_a_class_come_from_the_pictures_predicted_as_it(colours, folder
 
 
 def test_files_are_taken_whatever_they_are_predicted_as(colours, folder):
-    found = craft(colours, [file for file in sorted(folder.iterdir()) if "g" in file.stem], "red", LAYER, concepts=2, asked=2)
+    found = craft(
+        colours,
+        [file for file in sorted(folder.iterdir()) if "g" in file.stem],
+        "red",
+        LAYER,
+        concepts=2,
+        asked=2,
+    )
     assert len(found.files) == 3
 
 

@@ -30,6 +30,7 @@ Part = tuple[float, float, float, float]
 _MOST_VALUES = 2**25
 _SHOWN_SIDE = 320
 _WINDOW = 0.5
+_TRACE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,8 @@ class ConceptBank:
     Attributes:
         bank: `(K, C)`, a concept a row: a direction among the channels, of length 1.
         layer: whose activations they are of.
-        examples: for each concept the parts of pictures with most of it, one a picture, strongest first.
+        examples: for each concept the parts of pictures with most of it, one a picture, strongest first; none
+            with less than a quarter of the strongest.
         explained: `1 - ‖A - U W‖² / ‖A‖²` of the activations that they were found in, 0 … 1.
         pictures: how many pictures those were of.
         failed: files that could not be opened, and why.
@@ -243,7 +245,7 @@ def example_of(preprocess: Preprocess, file: Path, part: Part, strength: float) 
 def best_of_each(strengths: Tensor, places: Tensor, most: int) -> list[int]:
     """Return the rows with the largest strengths, largest first, one for each place.
 
-    Rows of strength 0 are none.
+    Rows with less than a quarter of the largest are none: they show traces of the concept, and other things.
 
     Args:
         strengths: `(N,)`.
@@ -257,7 +259,7 @@ def best_of_each(strengths: Tensor, places: Tensor, most: int) -> list[int]:
     best: list[int] = []
     taken: set[int] = set()
     for row in strengths.argsort(descending=True, stable=True).tolist():
-        if len(best) == most or strengths[row] <= 0:
+        if len(best) == most or strengths[row] <= _TRACE * strengths.max():
             break
         if int(places[row]) not in taken:
             taken.add(int(places[row]))
