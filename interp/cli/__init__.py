@@ -14,8 +14,10 @@ from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401
 from interp.cli import features  # noqa: F401
 from interp.cli import gram  # noqa: F401
+from interp.cli import examples  # noqa: F401
 from interp.cli import channel  # noqa: F401
 from interp.cli import concepts  # noqa: F401
+from interp.cli import visualize  # noqa: F401
 from interp.cli import invert  # noqa: F401
 from interp.cli import train  # noqa: F401
 from interp.cli import enhance  # noqa: F401

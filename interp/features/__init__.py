@@ -13,6 +13,7 @@ from interp.features.channel import class_effects, mean_gram
 from interp.features.channel_average import average_map
 from interp.features.concepts import concepts_of, craft, deep_feature_factorisation
 from interp.features.dashboard import ChannelReport, channel_report
+from interp.features.dissection import Dissection, dissect
 from interp.features.errors import FeatureError
 from interp.features.example_set import Channel, Example, Examples
 from interp.features.examples import open_examples, top_examples
@@ -36,6 +37,7 @@ from interp.features.style_distances import (
     style_change,
     style_distances,
 )
+from interp.features.visualisation import Visualisation, visualise
 
 __all__ = [
     "KERNELS",
@@ -44,6 +46,7 @@ __all__ = [
     "ChannelReport",
     "ClassAverage",
     "Contributions",
+    "Dissection",
     "Example",
     "Examples",
     "Extractor",
@@ -65,6 +68,7 @@ __all__ = [
     "Style",
     "StyleDistances",
     "StyleMatch",
+    "Visualisation",
     "activation_of",
     "activations_of",
     "apply_kernel",
@@ -79,6 +83,7 @@ __all__ = [
     "craft",
     "dead_channels",
     "deep_feature_factorisation",
+    "dissect",
     "first_filters",
     "gram",
     "invert",
@@ -103,4 +108,5 @@ __all__ = [
     "style_change",
     "style_distances",
     "top_examples",
+    "visualise",
 ]
