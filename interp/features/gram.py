@@ -120,8 +120,9 @@ def clustered_order(matrix: Tensor) -> tuple[int, ...]:
         FeatureError: the matrix is not square, there are several, or it has values that are not finite.
 
     Example:
-        >>> clustered_order(gram(torch.tensor([1.0, 0, 1, 0, 0, 2, 0, 2]).view(1, 4, 1, 2)))
-        (0, 2, 1, 3)
+        >>> features = torch.tensor([1.0, 0, 0, 2, 1, 0, 0, 2]).view(1, 4, 1, 2)
+        >>> clustered_order(gram(features)[0])
+        (0, 2, 3, 1)
     """
     # Slow to import, and most callers of the package want no order.
     from scipy.cluster.hierarchy import leaves_list, linkage
