@@ -37,7 +37,7 @@ def visualize(
         bool, typer.Option("--neuron", help="Excite a channel at the centre only, not everywhere.")
     ] = False,
     classes: Classes = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the ascent.")] = 256,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the ascent.")] = 128,
     size: Annotated[
         str | None, typer.Option(help="Pixels: 224, or 192x256 (height x width); default: the model's own.")
     ] = None,
@@ -47,7 +47,7 @@ def visualize(
     images: Annotated[
         Path | None, typer.Option(help="With --maco: folder of pictures whose waves are the measure.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the noise and the moves.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise and the moves.")] = 0,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder, or a file: a picture, or a figure of several.")
     ] = Path("visualized"),
@@ -80,10 +80,10 @@ def _objectives(
     from interp.features import FeatureError
     from interp.features import visualisation as make
 
-    if not numbers and not classes:
-        raise FeatureError("nothing to visualise: give --channel (with --layer) or --class.")
     if not numbers and (layer is not None or neuron):
         raise FeatureError("--layer and --neuron need a --channel.")
+    if not numbers and not classes:
+        raise FeatureError("nothing to visualise: give --channel (with --layer) or --class.")
     where = model.layers.resolve(layer) if layer is not None else model.default_layer if numbers else ""
     one = make.neuron if neuron else make.channel
     return [

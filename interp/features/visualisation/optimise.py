@@ -103,7 +103,7 @@ def visualise(
     model: ImageModel,
     objective: Objective | Sequence[Objective],
     *,
-    steps: int = 256,
+    steps: int = 128,
     size: int | tuple[int, int] | None = None,
     batch: int = 1,
     seed: int = 0,
