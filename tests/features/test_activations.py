@@ -123,6 +123,23 @@ def test_contributions_are_mean_activation_times_summed_slope_by_brute_force():
     torch.testing.assert_close(found.contributions.values, expected.float(), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_contributions_of_one_call_of_a_reused_layer(call):
+    model = loaded(seeded(Reused), side=16)
+    picture, module = pictures(1)[0], seeded(Reused)()
+    x = model.prepare([picture])
+    for number in range(3):
+        x = module.conv(x)
+        if number == call:
+            x = asked = x.detach().requires_grad_()
+        x = module.act(x)
+    slopes = torch.autograd.grad(module.fc(x.mean((2, 3)))[0, 1], asked)[0][0].sum((1, 2))
+
+    found = class_activation_of(model, picture, f"conv@{call}", 1)
+
+    torch.testing.assert_close(found.contributions.values, asked[0].detach().mean((1, 2)) * slopes)
+
+
 def test_the_predicted_class_is_asked_for_by_default_and_contrasts_subtract(classifier):
     picture = pictures(1)[0]
     best = int(classifier.logits(classifier.prepare([picture])).argmax())
@@ -181,7 +198,7 @@ def test_a_u_net_is_asked_for_its_largest_region(build):
     model = interp.load(build(), preprocess=preprocess, task="segmentation")
     before = footprint(model.module)
     picture = pictures(1)[0]
-    for layer in (*model.layers.stages, None):
+    for layer in (model.layers.stages[0], model.layers.stages[-1], None):
         found = class_activation_of(model, picture, layer)
         assert found.contributions.values.shape == found.values.shape[:1]
         assert found.contributions.values.abs().sum() > 0
