@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,19 +45,22 @@ def concepts(
     if every and of is None:
         raise FeatureError("--all says which pictures of a class to take; give --class, too.")
     loaded = load(model, trust_pickle=trust_pickle)
-    if not where.is_dir():
-        from interp.features.concepts import deep_feature_factorisation
+    with warnings.catch_warnings(record=True) as warned:
+        if not where.is_dir():
+            from interp.features.concepts import deep_feature_factorisation
 
-        found = deep_feature_factorisation(loaded, where, layer, concepts=count or 5)
-        _say_picture(found)
-        figure = found.figure()
-    else:
-        bank: ConceptBank | ClassConcepts
-        if of is None:
-            bank = _of_folder(loaded, where, layer, count or 10, examples)
+            found = deep_feature_factorisation(loaded, where, layer, concepts=count or 5)
+            _say_picture(found)
+            figure = found.figure()
         else:
-            bank = _of_class(loaded, where, of, every, layer, count or 10, examples)
-        figure = bank.figure(None if on is None else bank.on(loaded, on), examples=examples)
+            bank: ConceptBank | ClassConcepts
+            if of is None:
+                bank = _of_folder(loaded, where, layer, count or 10, examples)
+            else:
+                bank = _of_class(loaded, where, of, every, layer, count or 10, examples)
+            figure = bank.figure(None if on is None else bank.on(loaded, on), examples=examples)
+    for warning in warned:
+        complain(warning.message)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out)
     typer.echo(f"  → {out}")
@@ -64,12 +68,13 @@ def concepts(
 
 def _of_folder(model: ImageModel, folder: Path, layer: str | None, count: int, examples: int) -> ConceptBank:
     from interp.features.concepts import concepts_of
+    from interp.features.concepts.picture import counted
 
     with progress_bar("pictures") as progress:
         bank = concepts_of(model, folder, layer, concepts=count, examples=examples, progress=progress)
     _say_left_out(bank)
     explained = f"{bank.explained:.0%} of the activations explained"
-    typer.echo(f"{bank.layer}: {count} concepts of {bank.pictures} pictures, {explained}")
+    typer.echo(f"{bank.layer}: {count} concepts of {counted(bank.pictures)}, {explained}")
     return bank
 
 
@@ -77,13 +82,14 @@ def _of_class(
     model: ImageModel, folder: Path, of: str, every: bool, layer: str | None, count: int, examples: int
 ) -> ClassConcepts:
     from interp.features.concepts import craft
+    from interp.features.concepts.picture import counted
     from interp.images import pictures_in
 
     pictures = pictures_in(folder) if every else folder
     with progress_bar("pictures") as progress:
         found = craft(model, pictures, of, layer, concepts=count, examples=examples, progress=progress)
     _say_left_out(found.concepts)
-    typer.echo(f"{found.concepts.layer}: {count} concepts of {found.target} in {len(found.files)} pictures")
+    typer.echo(f"{found.concepts.layer}: {count} concepts of {found.target} in {counted(len(found.files))}")
     table = table_of("concept", "importance", "score falls by", right={0, 1, 2})
     for number, (part, fall) in enumerate(
         zip(found.importance.tolist(), found.fall.tolist(), strict=True), 1

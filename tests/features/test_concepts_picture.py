@@ -109,6 +109,7 @@ def test_a_signed_layer_is_said_and_a_better_one_named():
 
 def test_the_default_model_finds_the_activation_after_a_linear_bottleneck(default_model):
     assert nearest_positive(default_model, "conv_head") == "bn2.act"
+    assert nearest_positive(default_model, "blocks.4") == "blocks.5.0.bn1.act"
 
 
 def test_what_cannot_be_done_is_said(colours):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interp.features.concepts.factorise import encode, explained_by, factorise, rows_of
 from interp.features.concepts.maps import maps_of, negative_part, warn_of_negative
-from interp.features.concepts.picture import PictureConcepts, corners
+from interp.features.concepts.picture import PictureConcepts, corners, counted
 from interp.features.errors import FeatureError
 from interp.features.stream import Progress, extractor_of, input_batches
 from interp.images import Preprocess, open_image, pictures_in
@@ -113,7 +113,7 @@ class ConceptBank:
             heat=None if on is None else on.heat[0].numpy(),
             full=None if on is None else on.full.numpy(),
             box=None if on is None else corners(on),
-            heading=f"{len(self.bank)} concepts of {self.pictures} pictures",
+            heading=f"{len(self.bank)} concepts of {counted(self.pictures)}",
             note=f"{self.layer} · they explain {self.explained:.0%} of its activations",
         )
 

@@ -23,7 +23,7 @@ from interp.features.concepts.bank import (
 from interp.features.concepts.factorise import Factors, factorise
 from interp.features.concepts.importance import Answer, ask
 from interp.features.concepts.maps import maps_of, negative_part, warn_of_negative
-from interp.features.concepts.picture import PictureConcepts, corners
+from interp.features.concepts.picture import PictureConcepts, corners, counted
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.features.stream import Progress, extractor_of, input_batches
@@ -79,7 +79,7 @@ class ClassConcepts:
             heat=None if on is None else on.heat[0].numpy(),
             full=None if on is None else on.full.numpy(),
             box=None if on is None else corners(on),
-            heading=f"{about}, from {len(self.files)} pictures",
+            heading=f"{about}, from {counted(len(self.files))}",
             note=f"{self.concepts.layer} · {rebuilt}",
         )
 

@@ -96,7 +96,9 @@ def nearest_positive(model: ImageModel, layer: str) -> str | None:
     with model.twin() as private, record(private, names) as recording:
         main_output(private(inputs))
         names = [name for name in names if negative_part(recording[name].float()) <= _LITTLE]
-    place = model.layers[layer].index
+    # The rows of a block's parts stand between its own and its end.
+    name = model.layers[layer].name
+    place = max(row.index for row in model.layers if f"{row.name}.".startswith(f"{name}."))
     return min(names, key=lambda name: abs(model.layers[name].index - place), default=None)
 
 

@@ -54,7 +54,6 @@ class PictureConcepts:
         """Return a row for each picture: itself, all concepts in their colours, each concept alone."""
         from interp.views.concepts import concept_maps_figure
 
-        pictures = f"{len(self.pictures)} pictures" if len(self.pictures) > 1 else "a picture"
         said = " · last line: what the network would call a concept alone" if self.said else ""
         return concept_maps_figure(
             self.pictures,
@@ -62,7 +61,7 @@ class PictureConcepts:
             full=self.full.numpy(),
             boxes=[corners(self, number) for number in range(len(self.pictures))],
             names=[f"{each.name} {each.probability:.0%}" for each in self.said],
-            heading=f"{len(self.bank)} concepts of {pictures}",
+            heading=f"{len(self.bank)} concepts of {counted(len(self.pictures))}",
             note=f"{self.layer} · they explain {self.explained:.0%} of its activations{said}",
         )
 
@@ -149,6 +148,16 @@ def say(model: ImageModel, layer: str, bank: Tensor, maps: Tensor) -> tuple[Pred
     if logits.dim() != 2 or logits.shape[0] != len(bank):
         return ()
     return tuple(ranked[0] for ranked in model.ranked(logits, 1))
+
+
+def counted(pictures: int) -> str:
+    """Return how many pictures in words.
+
+    Example:
+        >>> counted(1), counted(3)
+        ('1 picture', '3 pictures')
+    """
+    return f"{pictures} picture{'s' * (pictures != 1)}"
 
 
 def corners(on: PictureConcepts, number: int = 0) -> tuple[float, float, float, float]:

@@ -1,0 +1,59 @@
+"""`interp concepts`: a picture, a folder, a class, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from interp.cli import app
+from interp.features.errors import FeatureError
+
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["concepts", *map(str, arguments)])
+
+
+@pytest.fixture
+def cats(tmp_path):
+    folder = tmp_path / "cats"
+    folder.mkdir()
+    for name in ("cat.jpg", "cat_small.jpg", "coffee.jpg"):
+        (folder / name).symlink_to(SAMPLES / name)
+    return folder
+
+
+def test_a_picture(tmp_path):
+    done = run(SAMPLES / "cat_and_coffee.jpg", "--count", 3, "--out", tmp_path / "new" / "one.png")
+    assert done.exit_code == 0, done.output
+    assert "bn2: 3 concepts explain" in done.output
+    assert "espresso" in done.output
+    assert (tmp_path / "new" / "one.png").stat().st_size > 10_000
+
+
+def test_a_folder_on_a_picture(cats, tmp_path):
+    done = run(cats, "--count", 2, "--on", SAMPLES / "cat.jpg", "--out", tmp_path / "two.png")
+    assert done.exit_code == 0, done.output
+    assert "bn2: 2 concepts of 3 pictures" in done.output
+    assert (tmp_path / "two.png").exists()
+
+
+@pytest.mark.slow
+def test_a_class(cats, tmp_path):
+    done = run(cats, "--class", "tiger cat", "--all", "--count", 2, "--out", tmp_path / "class.png")
+    assert done.exit_code == 0, done.output
+    assert "2 concepts of tiger cat in 3 pictures" in done.output
+    assert (tmp_path / "class.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((SAMPLES / "cat.jpg", "--class", "cat"), "are for a folder"),
+        ((SAMPLES, "--all"), "give --class, too"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments, words):
+    with pytest.raises(FeatureError, match=words):
+        raise run(*arguments).exception
