@@ -31,7 +31,7 @@ class Example:
         file: the picture.
         place: its number in the list of files.
         value: the channel's maximum over positions.
-        position: (row, column) of that maximum in the layer's grid, the first of equal ones.
+        position: (row, column) of that maximum in the layer's grid, of equal ones the middle one.
         box: what that position can see, in pixels of the network's input.
         core: the part of it with most of the weight.
     """

@@ -42,9 +42,10 @@ def top_examples(
 ) -> Examples:
     """Return the k pictures that excite each channel most: its maximum over positions, one place a picture.
 
-    All channels in one pass. Of equal values the earlier file counts, of equal positions the first, row by
-    row. With `out` the result is kept in `examples.parquet` there: an interrupted pass goes on where it
-    stopped and ends as if it had not been, and a finished one is only opened.
+    All channels in one pass. Of equal values the one with the larger mean comes first, then the earlier
+    file; of several positions with the maximum the one nearest to their middle counts. With `out` the result
+    is kept in `examples.parquet` there: an interrupted pass goes on where it stopped and ends as if it had
+    not been, and a finished one is only opened.
 
     Args:
         model: any model.

@@ -29,7 +29,8 @@ class Ranking:
     Attributes:
         done: how many files have been looked at, broken ones too.
         pictures: how many of them are in here.
-        values: `(C, k)`, highest first, of equal ones the earlier picture; -inf where there is none.
+        values: `(C, k)`, highest first; -inf where there is none.
+        means: `(C, k)`, over positions: among equal values the larger one is first, then the earlier picture.
         places: `(C, k)`, of the pictures in the list of files; -1 where there is none.
         positions: `(C, k)`, where in the layer's grid, row by row.
         moments: of each channel's activations.
@@ -43,6 +44,7 @@ class Ranking:
     done: int
     pictures: int
     values: Floats
+    means: Floats
     places: Whole
     positions: Whole
     moments: Moments
@@ -60,6 +62,7 @@ class Ranking:
             done=0,
             pictures=0,
             values=np.full((channels, k), -np.inf, np.float32),
+            means=np.full((channels, k), -np.inf, np.float32),
             places=nothing,
             positions=nothing,
             moments=Moments.none((channels,)),
@@ -76,10 +79,13 @@ class Ranking:
         # One by one: then the sums are the same for every size of batches.
         for activation in activations:
             moments = moments.merged(channel_moments(activation))
-        # Old ones first: a stable sort then leaves the earlier of equal ones in front.
+        average = activations.detach().float().mean((2, 3)).cpu().numpy()
         values = np.concatenate([self.values, highest.T], 1)
+        means = np.concatenate([self.means, np.nan_to_num(average, nan=-np.inf).T], 1)
         came_from = np.broadcast_to(np.array(places, np.int64), highest.T.shape)
-        best = np.argsort(-values, axis=1, kind="stable")[:, : self.values.shape[1]]
+        # Behind ReLU6 and the like many pictures reach the same limit, so the mean decides. Old ones stand
+        # first, and the sort is stable.
+        best = np.lexsort((-means, -values), axis=1)[:, : self.values.shape[1]]
         numbers = range(self.pictures, self.pictures + len(places))
         kept = [row for number, row in zip(numbers, highest, strict=True) if number % self.step == 0]
         maxima, step = (
@@ -92,6 +98,7 @@ class Ranking:
             done=done,
             pictures=self.pictures + len(places),
             values=np.take_along_axis(values, best, 1),
+            means=np.take_along_axis(means, best, 1),
             places=np.take_along_axis(np.concatenate([self.places, came_from], 1), best, 1),
             positions=np.take_along_axis(np.concatenate([self.positions, where.T], 1), best, 1),
             moments=moments,
@@ -111,6 +118,7 @@ class Ranking:
                 file,
                 about=np.array(json.dumps(about)),
                 values=self.values,
+                means=self.means,
                 places=self.places,
                 positions=self.positions,
                 mean=self.moments.mean,
@@ -131,6 +139,7 @@ class Ranking:
                     done=about["done"],
                     pictures=about["pictures"],
                     values=stored["values"],
+                    means=stored["means"],
                     places=stored["places"],
                     positions=stored["positions"],
                     moments=Moments(about["count"], stored["mean"], stored["squares"]),
@@ -146,12 +155,13 @@ class Ranking:
 
 
 def peaks(activations: Tensor) -> tuple[Floats, Whole]:
-    """Return the maximum of each channel of each picture, and the first position that has it: `(B, C)` both.
+    """Return the maximum of each channel of each picture, and a position that has it: `(B, C)` both.
 
-    Positions are counted row by row. NaN counts as -inf.
+    Of several positions with the maximum it is the one nearest to their middle, the first of those. Positions
+    are counted row by row. NaN counts as -inf.
 
     Example:
-        >>> peaks(torch.tensor([[[[0.0, 2.0], [2.0, 1.0]]]]))
+        >>> peaks(torch.tensor([[[[2.0, 2.0, 2.0]]]]))
         (array([[2.]], dtype=float32), array([[1]]))
     """
     flat = activations.detach().flatten(2).float()
@@ -159,7 +169,15 @@ def peaks(activations: Tensor) -> tuple[Floats, Whole]:
     if bool(highest.isnan().any()):
         flat = flat.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         highest = flat.amax(2)
-    # Not argmax: which of equal ones it gives depends on the device.
+    reached = flat == highest[..., None]
     numbers = torch.arange(flat.shape[2], device=flat.device)
-    where = torch.where(flat == highest[..., None], numbers, flat.shape[2]).amin(2)
+    rows, columns = numbers // activations.shape[3], numbers % activations.shape[3]
+    # In whole numbers, as which of equal distances is the smaller must not depend on rounding.
+    count = reached.sum(2, keepdim=True)
+    down = rows * count - (reached * rows).sum(2, keepdim=True)
+    across = columns * count - (reached * columns).sum(2, keepdim=True)
+    distance = torch.where(reached, down.square() + across.square(), torch.iinfo(torch.int64).max)
+    nearest = distance == distance.amin(2, keepdim=True)
+    # Not argmax: which of equal ones it gives depends on the device.
+    where = torch.where(nearest, numbers, flat.shape[2]).amin(2)
     return highest.cpu().numpy(), where.cpu().numpy()

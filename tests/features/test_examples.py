@@ -99,7 +99,7 @@ def test_ranking_is_a_stable_sort_whatever_the_batches(pictures, size):
         assert [place for place in ranking.places[channel] if place >= 0] == expected
 
 
-def test_a_peak_is_the_first_of_equal_positions_and_nan_is_none():
+def test_a_peak_is_the_first_of_equally_near_positions_and_nan_is_none():
     values = torch.tensor([[[[1.0, 3.0], [3.0, 0.0]], [[float("nan"), -5.0], [-7.0, -9.0]]]])
     highest, where = peaks(values)
     assert highest.tolist() == [[3.0, -5.0]]
@@ -291,3 +291,26 @@ def test_the_figure_has_a_row_for_each_channel(model, folder):
     chosen = found.strongest(2)
     heights = [(c.examples[0].value - c.mean) / c.std for c in found.channels]
     assert chosen == sorted(range(6), key=lambda i: -heights[i])[:2]
+
+
+def test_where_many_reach_the_limit_the_larger_mean_and_the_middle_count():
+    limit = torch.zeros(3, 1, 5, 5)
+    limit[0, 0, 0, 0] = 6  # one position only
+    limit[1, 0, 1:4, 1:4] = 6  # a square around the middle
+    limit[2, 0, 4] = 6  # the last row
+    found = Ranking.empty(1, 3).merged(limit, (0, 1, 2), done=3, failed={})
+    assert found.places.tolist() == [[1, 2, 0]]
+    assert found.positions.tolist() == [[12, 22, 0]]
+
+
+@given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 6))
+def test_the_position_has_the_maximum_and_none_nearer_the_middle_of_all_has(seed, height, width):
+    values = torch.randint(0, 3, (2, 3, height, width), generator=torch.Generator().manual_seed(seed)).float()
+    highest, where = peaks(values)
+    for picture, channel in np.ndindex(2, 3):
+        one = values[picture, channel].numpy()
+        places = np.argwhere(one == one.max())
+        away = ((places - places.mean(0)) ** 2).sum(1)
+        row, column = divmod(int(where[picture, channel]), width)
+        assert one[row, column] == one.max() == highest[picture, channel]
+        assert ((np.array([row, column]) - places.mean(0)) ** 2).sum() == pytest.approx(away.min(), abs=1e-9)
