@@ -16,7 +16,15 @@ from typing import Any
 from PIL import Image
 
 import interp
-from interp.features import apply_kernel, concepts_of, deep_feature_factorisation, strip_of, style
+from interp.features import (
+    apply_kernel,
+    concepts_of,
+    deep_feature_factorisation,
+    receptive_fields,
+    strip_of,
+    style,
+    top_examples,
+)
 from interp.targets import contrast, negative, several
 from interp.training.checkpoint import Progress
 from interp.training.drawing import draw_augmentations
@@ -52,6 +60,13 @@ def main(run: str | None = None) -> None:
 
     _write(_drawn(strip_of(model, SAMPLES / "cat.jpg").figure(), dpi=100), "strip.jpg")
     _write(_drawn(apply_kernel(SAMPLES / "cat.jpg", "bottom-right").figure(), dpi=90), "kernel.jpg")
+    pictures = interp.images.pictures_in(SAMPLES, recursive=False)
+    excited = top_examples(model, "blocks.2", pictures, k=4)
+    _write(_drawn(excited.figure([12, 36, 39]), dpi=84), "examples.jpg")
+    cat, fields = interp.open_image(SAMPLES / "cat.jpg"), receptive_fields(model, "blocks.4")
+    _write(
+        _drawn(fields.at(fields.position((173, 111), cat.size)).figure(cat), dpi=84), "receptive_field.jpg"
+    )
     _write(_drawn(style(model, [SAMPLES / "cat.jpg", SAMPLES / "rocket.jpg"]).figure(), dpi=84), "gram.jpg")
 
     _write(_drawn(deep_feature_factorisation(model, both, concepts=5).figure(), dpi=90), "concepts.jpg")

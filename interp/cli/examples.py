@@ -13,7 +13,7 @@ from interp.cli.printing import complain, progress_bar
 
 @app.command()
 def examples(
-    folder: Annotated[Path, typer.Argument(help="Folder of pictures, with all folders inside it.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of pictures.")],
     layer: Annotated[str, typer.Option("--layer", "-l", help="Layer name or index.")],
     channel: Annotated[
         list[int] | None,
@@ -25,6 +25,9 @@ def examples(
     whole: Annotated[
         bool, typer.Option("--whole", help="Cut to all that a position sees, not to 90 % of the weight.")
     ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive/--no-recursive", help="Whether to walk the folders inside it.")
+    ] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures in one pass of the network.")] = 16,
     again: Annotated[
         bool, typer.Option("--again", help="Replace what the folder has of something else.")
@@ -35,12 +38,14 @@ def examples(
     from interp.features import top_examples
     from interp.features.examples import FILE
     from interp.files import write_whole
+    from interp.images import pictures_in
     from interp.models import load
 
+    pictures = folder if recursive else pictures_in(folder, recursive=False)
     loaded = load(model, trust_pickle=trust_pickle)
     with progress_bar("pictures") as moved:
         found = top_examples(
-            loaded, layer, folder, k=k, out=out, again=again, batch_size=batch_size, progress=moved
+            loaded, layer, pictures, k=k, out=out, again=again, batch_size=batch_size, progress=moved
         )
     chosen = channel or found.strongest()
     for index in chosen:
