@@ -19,7 +19,7 @@ from timing import Rounds
 
 FOLDER = Path(__file__).parent / "results"
 WIDTH = 110
-PACKAGES = ("torch", "torchvision", "timm", "fastai", "grad-cam", "torchcam", "captum")
+PACKAGES = ("torch", "torchvision", "timm", "fastai", "grad-cam", "torchcam", "captum", "torch-lucent")
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,8 @@ class Extractor(nn.Module):
         private = twin(module)
         self._calls = _counted_from_front(private, layers, inputs)
         self.layers = tuple(f"{name}@{call}" for name, call in self._calls)
-        outputs, cut = _cut(private, self._calls, inputs)
+        outputs, self.network = _cut(private, self._calls, inputs)
         self._turned = tuple(is_channels_last(output, inputs) for output in outputs)
-        self.network = copy.deepcopy(cut)
         self._pool = TwinPool(self.network)
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
@@ -118,9 +117,10 @@ def _run(private: nn.Module, calls: Sequence[tuple[str, int]], inputs: Tensor) -
 def _cut(
     private: nn.Module, calls: Sequence[tuple[str, int]], inputs: Tensor
 ) -> tuple[list[Tensor], nn.Module]:
-    """Return what the calls give, and the network without the modules that do not run for them.
+    """Return what the calls give, and a copy of the network without the modules that do not run for them.
 
-    A network that reads weights of a module without running it is left whole.
+    A network that reads weights of a module without running it is left whole, and one that keeps hooks on
+    modules that would go, as a U-Net on its encoder.
     """
     begun: set[str] = set()
     cut = twin(private)
@@ -130,10 +130,11 @@ def _cut(
     cut = twin(private)
     _drop(cut, {cut.get_submodule(name) for name in begun})
     try:
-        same = all(map(torch.equal, _run(cut, calls, inputs), outputs))
+        if all(map(torch.equal, _run(cut, calls, inputs), outputs)):
+            return outputs, copy.deepcopy(cut)
     except (AttributeError, CaptureError, TypeError):
-        same = False
-    return outputs, cut if same else private
+        pass
+    return outputs, copy.deepcopy(private)
 
 
 def _drop(part: nn.Module, begun: set[nn.Module]) -> None:

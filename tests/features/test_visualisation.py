@@ -1,8 +1,10 @@
 """The pictures that excite most: facts about the ascent, and about what it must leave alone."""
 
+import numpy as np
 import pytest
 import torch
-from networks import Classifier, UNet, conv, footprint, hook_count
+from networks import DYNAMIC_UNETS, Classifier, UNet, conv, footprint, hook_count
+from PIL import Image
 from torch import nn
 
 import interp
@@ -172,6 +174,50 @@ def test_every_level_of_a_u_net(layer):
     model = interp.load(UNet().eval(), preprocess=HALF)
     found = visualise(model, channel(layer, 1), steps=25)
     assert found.values > found.history[0]
+
+
+def test_fastais_u_net_in_a_learner(tmp_path):
+    from fastai.vision.all import (
+        CrossEntropyLossFlat,
+        DataBlock,
+        ImageBlock,
+        Learner,
+        MaskBlock,
+        Resize,
+        get_image_files,
+    )
+
+    for number in range(4):
+        Image.fromarray(np.full((40, 40, 3), 60 * number, np.uint8)).save(tmp_path / f"{number}.png")
+    block = DataBlock(
+        (ImageBlock, MaskBlock(["a", "b", "c"])), get_items=get_image_files, item_tfms=Resize(32)
+    )
+    dls = block.dataloaders(tmp_path, bs=2, num_workers=0, device=torch.device("cpu"))
+    network = DYNAMIC_UNETS["plain"]()
+    learner = Learner(dls, network, loss_func=CrossEntropyLossFlat(axis=1))
+    before = footprint(network)
+    model = interp.load(learner)
+    for objective in (channel("layers.0.2", 1), channel("layers.5", 0), class_logit("b")):
+        found = visualise(model, objective, steps=12)
+        assert found.pictures.shape == (1, 3, 32, 32)
+        assert found.values > found.history[0]
+    assert footprint(network) == before
+
+
+def test_what_did_not_count_is_see_through(model):
+    found = visualise(model, neuron("stem", 1, (3, 4)), steps=4, transforms=())
+    alpha = np.asarray(found.transparent[0])[..., 3]
+    counted = found.importance[0].numpy() > 0
+    assert counted.sum() == 9  # what a 3 × 3 kernel sees
+    assert (alpha[counted] == 255).all()
+    assert (alpha[~counted] == 0).all()
+
+
+def test_the_figure_has_names_and_values(model):
+    found = visualise(model, channels("stem", [0, 1]), steps=1)
+    words = [text.get_text() for text in found.figure(best=[1.0, 2.0], heading="Stem").texts]
+    assert "stem:0" in words
+    assert any(word.endswith("pictures 2") for word in words)
 
 
 def test_grey_any_size_and_not_square():
