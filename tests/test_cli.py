@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from interp.cli import main
+from command import interp
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def interp(*arguments) -> Done:
-    """Run the command line in this process, which has imported torch already."""
-    out, complaints = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["interp", *map(str, arguments)])
-        patch.setenv("COLUMNS", "120")
-        patch.delenv("INTERP_TRACEBACK", raising=False)
-        with redirect_stdout(out), redirect_stderr(complaints):
-            try:
-                main()
-                code = 0
-            except SystemExit as stop:
-                code = int(stop.code or 0)
-    return Done(code, out.getvalue(), complaints.getvalue())
 
 
 def test_help_lists_the_commands_and_imports_nothing_heavy():

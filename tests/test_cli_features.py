@@ -1,31 +1,18 @@
 """`interp features` as people type it."""
 
-import io
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from command import interp
 from PIL import Image
-
-from interp.cli import main
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
 
 
 def features(*arguments):
     """Return the exit code and both streams."""
-    out, complaints = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["interp", "features", *map(str, arguments)])
-        patch.delenv("INTERP_TRACEBACK", raising=False)
-        with redirect_stdout(out), redirect_stderr(complaints):
-            try:
-                main()
-                code = 0
-            except SystemExit as stop:
-                code = int(stop.code or 0)
-    return code, out.getvalue(), complaints.getvalue()
+    done = interp("features", *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def written(folder):

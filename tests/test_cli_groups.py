@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from test_cli import interp
+from command import interp
 
 import interp as package
 from interp.models import save_folder

@@ -1,37 +1,20 @@
 """`interp examples`: figure and Parquet, opened again, refused, a broken picture."""
 
-import numpy as np
 import pytest
-import torch
+from command import interp, save_classifier, save_noise
 from PIL import Image
-from test_cli import interp
 
-import interp as package
 from interp.features import open_examples
-from interp.models import save_folder
-from interp.models.architecture import of_network
-from interp.models.networks import ClassifierNetwork
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    torch.manual_seed(0)
-    network = ClassifierNetwork("timm:test_resnet", 3)
-    model = package.load(
-        network.build().eval(),
-        preprocess=package.Preprocess((64, 64), (0.5,) * 3, (0.5,) * 3),
-        architecture=of_network(network),
-        name="pets",
-    )
-    return save_folder(model, tmp_path_factory.mktemp("runs") / "pets")
+    return save_classifier(tmp_path_factory.mktemp("runs") / "pets")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = np.random.default_rng(0)
-    for name in "abcd":
-        Image.fromarray(generator.integers(0, 256, (64, 80, 3), np.uint8)).save(folder / f"{name}.png")
+    folder = save_noise(tmp_path_factory.mktemp("pictures"))
     (folder / "broken.png").write_bytes(b"none")
     return folder
 

@@ -1,30 +1,15 @@
 """`interp visualize`: channels, neurons, classes; a picture, a figure, a folder; mistakes; Ctrl-C."""
 
 import pytest
-import torch
+from command import interp, save_classifier
 from PIL import Image
-from test_cli import interp
 
-import interp as package
 from interp.features.visualisation import optimise
-from interp.models import save_folder
-from interp.models.architecture import of_network
-from interp.models.labels import Labels
-from interp.models.networks import ClassifierNetwork
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    torch.manual_seed(0)
-    network = ClassifierNetwork("timm:test_resnet", 3)
-    model = package.load(
-        network.build().eval(),
-        preprocess=package.Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3),
-        architecture=of_network(network),
-        labels=Labels(("cat", "dog", "cow")),
-        name="pets",
-    )
-    return save_folder(model, tmp_path_factory.mktemp("runs") / "pets")
+    return save_classifier(tmp_path_factory.mktemp("runs") / "pets", size=32)
 
 
 @pytest.fixture

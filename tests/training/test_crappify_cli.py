@@ -1,17 +1,14 @@
 """`interp crappify` as people type it."""
 
-import io
 import os
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 
+import command
 import numpy as np
 import pytest
 from PIL import Image
-
-from interp.cli import main
 
 
 @pytest.fixture
@@ -26,17 +23,8 @@ def good(tmp_path):
 
 
 def interp(*arguments):
-    out, complaints = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["interp", *map(str, arguments)])
-        patch.delenv("INTERP_TRACEBACK", raising=False)
-        with redirect_stdout(out), redirect_stderr(complaints):
-            try:
-                main()
-                code = 0
-            except SystemExit as stop:
-                code = int(stop.code or 0)
-    return code, out.getvalue(), complaints.getvalue()
+    done = command.interp(*arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_pictures_are_made_and_the_same_command_makes_none_again(tmp_path, good):

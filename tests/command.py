@@ -1,0 +1,65 @@
+"""The command line in this process, which has imported torch already, and a trained folder to give it."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import interp as package
+from interp.cli import main
+from interp.models import save_folder
+from interp.models.architecture import of_network
+from interp.models.networks import ClassifierNetwork
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def interp(*arguments: object) -> Done:
+    """Run a command and return its exit code and both streams."""
+    out, complaints = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["interp", *map(str, arguments)])
+        patch.setenv("COLUMNS", "120")
+        patch.delenv("INTERP_TRACEBACK", raising=False)
+        with redirect_stdout(out), redirect_stderr(complaints):
+            try:
+                main()
+                code = 0
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+    return Done(code, out.getvalue(), complaints.getvalue())
+
+
+def save_classifier(folder: Path, size: int = 64) -> Path:
+    """Save a small classifier of three classes with random weights."""
+    torch.manual_seed(0)
+    network = ClassifierNetwork("timm:test_resnet", 3)
+    model = package.load(
+        network.build().eval(),
+        preprocess=package.Preprocess((size, size), (0.5,) * 3, (0.5,) * 3),
+        architecture=of_network(network),
+        labels=("cat", "dog", "cow"),
+        name="pets",
+    )
+    return save_folder(model, folder)
+
+
+def save_noise(folder: Path, names: str = "abcd") -> Path:
+    """Save a picture of noise for each letter."""
+    generator = np.random.default_rng(0)
+    for name in names:
+        Image.fromarray(generator.integers(0, 256, (64, 80, 3), np.uint8)).save(folder / f"{name}.png")
+    return folder
