@@ -24,13 +24,16 @@ from interp.features import (
     strip_of,
     style,
     top_examples,
+    visualise,
 )
+from interp.features.visualisation import channels
 from interp.targets import contrast, negative, several
 from interp.training.checkpoint import Progress
 from interp.training.drawing import draw_augmentations
 from interp.training.loaders import COURSE_AUGMENTATION
 from interp.training.randomness import own_randomness
 from interp.training.run import Run
+from interp.views import visualisation_figure
 
 OUT = Path(__file__).parent / "images"
 SAMPLES = Path(__file__).parent.parent / "sample_images"
@@ -73,6 +76,8 @@ def main(run: str | None = None) -> None:
     bank = concepts_of(model, sorted(SAMPLES.glob("*.jpg")), concepts=4)
     _write(_drawn(bank.figure(bank.on(model, both), examples=4), dpi=72), "concepts_folder.jpg")
 
+    _write(_drawn(looked_for(model), dpi=84), "visualise.jpg")
+
     with tempfile.TemporaryDirectory() as folder:
         interp.write_report(model, SAMPLES, folder)
         with Image.open(Path(folder, "contact_sheet.png")) as sheet:
@@ -82,6 +87,21 @@ def main(run: str | None = None) -> None:
             draw_augmentations(run_folder, cat, model.preprocess, COURSE_AUGMENTATION)
         with Image.open(Path(folder, "figures", "augmentations.png")) as figure:
             _write(figure.convert("RGB"), "augmentations.jpg")
+
+
+def looked_for(model: interp.ImageModel) -> Any:
+    """Return a figure of what three channels of three stages look for; a minute or two."""
+    asked = {"blocks.1": (48, [11, 16, 18]), "blocks.2": (48, [19, 31, 32]), "blocks.4": (96, [49, 97, 108])}
+    found = [
+        visualise(model, channels(layer, numbers), steps=steps) for layer, (steps, numbers) in asked.items()
+    ]
+    return visualisation_figure(
+        [array for one in found for array in one.arrays],
+        [name for one in found for name in one.names],
+        values=[value for one in found for value in one.values.tolist()],
+        columns=3,
+        heading="What channels of three stages look for",
+    )
 
 
 def training(run: Path) -> None:
