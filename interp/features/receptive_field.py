@@ -328,7 +328,8 @@ def _unbounded(extractor: Extractor, model: ImageModel, axis: int) -> tuple[int,
 def _inside(blank: Tensor, output: Tensor, axis: int, side: int) -> tuple[int, float] | None:
     """Return size and stride of the fields in the middle, or None if a border cuts one of them off."""
     middle = output.shape[axis] // 2
-    apart = max(1, output.shape[axis] // 8)
+    # A power of two: fields of a U-Net are evenly apart only from period to period.
+    apart = 1 << max(output.shape[axis] // 4, 1).bit_length() - 1
     if middle + apart >= output.shape[axis]:
         return None
     ends = []

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import torchvision
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from networks import Classifier, NoGradInside, Reused, UNet, footprint, small_dynamic_unet
+from networks import Classifier, NoGradInside, Reused, SmpLike, UNet, footprint, small_dynamic_unet
 from PIL import Image
 from torch import nn
 
@@ -117,6 +117,8 @@ def test_a_u_net_sees_through_its_bottom_and_not_only_through_its_skip():
     assert out.size[0] > 18
     assert out.stride == (1, 1)
     assert receptive_field(model, "down1").size == (3, 3)
+    # 96 is no power of two.
+    assert receptive_field(model_of(SmpLike(), 96), "decoder").stride == (1, 1)
 
 
 @pytest.mark.parametrize(
