@@ -16,8 +16,9 @@ import torch
 from interp.features.errors import FeatureError
 from interp.features.example_set import FORMAT, Channel, Example, Examples
 from interp.features.extractor import Extractor
+from interp.features.field_passes import Weights, interval
 from interp.features.ranking import Ranking, Whole
-from interp.features.receptive_field import Weights, interval, receptive_fields
+from interp.features.receptive_field import receptive_fields
 from interp.features.statistics import Files, as_maps, files_of
 from interp.features.stream import Progress, extractor_of, input_batches
 from interp.images import Box

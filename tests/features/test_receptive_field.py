@@ -16,7 +16,7 @@ from torch import nn
 
 import interp
 from interp.features import FeatureError, Paths, receptive_field, receptive_fields
-from interp.features.receptive_field import interval
+from interp.features.field_passes import interval
 from interp.images import Box, Preprocess
 from interp.layers import LayerError
 
