@@ -113,14 +113,12 @@ def _climb(
 ) -> tuple[Tensor, Tensor]:
     """Make one step and return the values before it, and how much each pixel counted."""
     with torch.enable_grad():
-        pictures = start.pictures()
-        moved = transformed(pictures, transforms, generator)
-        values = score(moved)
-        wanted = (pictures, *start.parameters)
-        gradients = torch.autograd.grad(-values.sum(), wanted, retain_graph=rescue is not None)
+        before = generator.get_state()
+        values, gradients = _slope(start, score, transforms, generator)
         lost = gradients[0].flatten(1).abs().amax(1) == 0
         if rescue is not None and lost.any():
-            others = torch.autograd.grad(-rescue(moved).sum(), wanted)
+            generator.set_state(before)
+            _, others = _slope(start, rescue, transforms, generator)
             gradients = tuple(
                 torch.where(lost.reshape(-1, *(1,) * (own.dim() - 1)), other, own)
                 for own, other in zip(gradients, others, strict=True)
@@ -130,3 +128,12 @@ def _climb(
     optimiser.step()
     optimiser.zero_grad()
     return values.detach(), gradients[0].abs().mean(1)
+
+
+def _slope(
+    start: Parametrisation, score: Score, transforms: Sequence[Transform], generator: torch.Generator
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return the values, and their falling gradient by the pictures and by each parameter."""
+    pictures = start.pictures()
+    values = score(transformed(pictures, transforms, generator))
+    return values, torch.autograd.grad(-values.sum(), (pictures, *start.parameters))
