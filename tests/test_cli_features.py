@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command import interp
+from command import interp, save_classifier
 from PIL import Image
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
@@ -81,3 +81,23 @@ def test_what_does_not_go_together_is_said_before_anything_is_written(arguments,
     assert code == 2
     assert said in complaints
     assert not (tmp_path / "out").exists() or not written(tmp_path / "out")
+
+
+def test_what_a_position_sees_is_drawn_for_a_clicked_pixel(tmp_path):
+    saved = save_classifier(tmp_path / "pets")
+    code, out, _ = features(
+        SAMPLES / "cat.jpg",
+        "--model",
+        saved,
+        "--layer",
+        "body.layer1",
+        "--at",
+        "200,80",
+        "--out",
+        tmp_path / "out",
+    )
+    assert code == 0
+    assert "input pixels" in out
+    assert any(name.endswith(".sees.png") for name in written(tmp_path / "out"))
+    code, _, complaint = features(SAMPLES / "cat.jpg", "--model", saved, "--at", "here", "--out", tmp_path)
+    assert (code, "--at here: give a pixel" in complaint) == (2, True)

@@ -20,7 +20,7 @@ def channel(
         str | None, typer.Option("--layer", "-l", help="Layer name or index; default: the deepest features.")
     ] = None,
     model: Model = "efficientnet_lite0",
-    steps: Annotated[int, typer.Option(min=0, help="Of the picture made to drive it; 0: none.")] = 256,
+    steps: Annotated[int, typer.Option(min=0, help="Of the picture made to drive it; 0: none.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Of that picture.")] = 0,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("channels"),
     again: Annotated[

@@ -46,6 +46,9 @@ def features(
         str | None,
         typer.Option(help='Apply a kernel by hand: sobel-x, bottom-right, … or "0 -1 0; -1 5 -1; 0 -1 0".'),
     ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Also what a layer's position over this pixel sees: 160,90 (x,y).")
+    ] = None,
     size: Annotated[
         int, typer.Option(min=8, help="With --kernel: shrink pictures to so many pixels at most.")
     ] = 400,
@@ -73,10 +76,11 @@ def features(
         return
     from interp.models import load
 
+    pixel = None if at is None else _pixel(at)
     loaded = load(model, trust_pickle=trust_pickle)
     if filters:
         _filters(loaded, out)
-    asked = _Asked(layer or [], by, class_, top, over, shared)  # type: ignore[arg-type]
+    asked = _Asked(layer or [], by, class_, top, over, shared, pixel)  # type: ignore[arg-type]
     _each(sources, out, lambda picture, stem: _channels(loaded, picture, stem, out, asked))
 
 
@@ -90,6 +94,7 @@ class _Asked:
     top: int
     over: bool
     shared: bool
+    at: tuple[float, float] | None
 
 
 def _each(pictures: Sequence[Path], out: Path, work: Callable[[Path, str], Iterator[str]]) -> None:
@@ -138,6 +143,29 @@ def _channels(
         yield f"{picture.name}: {found.layer}, {shape}, {by}: {first}"
         figure = found.figure(asked.sort, asked.top, shared=asked.shared, over=asked.over)
         yield _saved(figure, out / f"{stem}.{plain(found.layer)}.png")
+        if asked.at is not None:
+            yield from _seen(model, opened, layer, asked.at, out / f"{stem}.{plain(found.layer)}.sees.png")
+
+
+def _seen(
+    model: ImageModel, picture: Image.Image, layer: str, pixel: tuple[float, float], path: Path
+) -> Iterator[str]:
+    from interp.features import receptive_fields
+
+    fields = receptive_fields(model, layer)
+    found = fields.at(fields.position(pixel, picture.size))
+    yield f"row {found.position[0]}, column {found.position[1]} {found.summary}"
+    yield _saved(found.figure(picture), path)
+
+
+def _pixel(typed: str) -> tuple[float, float]:
+    from interp.features.errors import FeatureError
+
+    try:
+        x, y = map(float, typed.split(","))
+    except ValueError:
+        raise FeatureError(f"--at {typed}: give a pixel of the picture as X,Y, such as 160,90.") from None
+    return x, y
 
 
 def _filters(model: ImageModel, out: Path) -> None:

@@ -101,7 +101,7 @@ def channel_report(
     channel: int,
     *,
     visualised: bool = True,
-    steps: int = 256,
+    steps: int = 128,
     seed: int = 0,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from interp.features.statistics import Files, as_maps, files_of
 from interp.features.stream import Progress, extractor_of, input_batches
 from interp.images import Box, Preprocess, open_image
 from interp.models import ImageModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Mask = npt.NDArray[np.integer]
 Read = Callable[[Any], Mask]
@@ -74,6 +77,29 @@ class Dissection:
         return {
             name: [channel for _, channel in sorted(found[name])] for name in self.classes if name in found
         }
+
+    def figure(self, count: int = 20) -> Figure:
+        """Draw the channels that fit a class best, with the threshold of the paper.
+
+        Args:
+            count: at most so many channels.
+
+        Example:
+            >>> dissect(model, "up1", pictures, masks, ["sky", "road"]).figure().savefig("dissection.png")
+        """
+        from interp.views import bar_figure
+
+        best = [(*self.best(channel), channel) for channel in range(len(self.iou))]
+        best.sort(key=lambda one: (-one[1], one[2]))
+        unique = len(self.detectors())
+        return bar_figure(
+            [max(score, 0.0) for _, score, _ in best[:count]],
+            [f"channel {channel}: {name}" for name, _, channel in best[:count]],
+            heading=f"What the channels of {self.layer.removesuffix('@0')} detect",
+            unit=f"IoU in {self.pictures} pictures  ·  {unique} of {len(self.classes)} classes detected",
+            reference=DETECTS,
+            reference_name="detects from",
+        )
 
 
 def dissect(

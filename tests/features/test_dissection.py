@@ -120,6 +120,14 @@ def test_detectors_are_sorted_by_class_and_score(model, planted, tmp_path):
     assert found.detectors(0.9999999) in ({"red": [0], "blue": [1]}, {"red": [0]}, {"blue": [1]}, {})
 
 
+def test_the_figure_names_the_best_channels(model, planted, tmp_path):
+    files = save(tmp_path, painted(planted))
+    found = dissect(model, "conv", files, planted, ["nothing", "red", "blue"], quantile=0.02)
+    said = [text.get_text() for text in found.figure(2).texts]
+    assert sum(text.startswith("channel ") for text in said) == 2
+    assert any("What the channels of conv detect" in text for text in said)
+
+
 def test_masks_are_read_when_needed_and_progress_counts_both_passes(model, planted, tmp_path):
     files, said = save(tmp_path, painted(planted)), []
     broken = tmp_path / "broken.png"
