@@ -4,7 +4,6 @@ from interp.features.visualisation.ascent import Ascent, ascend
 from interp.features.visualisation.colour import colour_basis
 from interp.features.visualisation.maco import maco, magnitude_of, typical_magnitude
 from interp.features.visualisation.objectives import (
-    OUTPUT,
     Objective,
     channel,
     channels,
@@ -15,6 +14,7 @@ from interp.features.visualisation.objectives import (
 )
 from interp.features.visualisation.optimise import Visualisation, visualise
 from interp.features.visualisation.parametrisation import Parametrisation, fourier, pixels
+from interp.features.visualisation.reading import OUTPUT
 from interp.features.visualisation.seeing import seer
 from interp.features.visualisation.transforms import Move
 

@@ -13,13 +13,16 @@ from torch import Tensor
 
 from interp.features.errors import FeatureError
 from interp.features.gram import gram
+from interp.features.visualisation.reading import (
+    OUTPUT,
+    Layer,
+    called,
+    channel_of,
+    column_at,
+    rows_of,
+    value_at,
+)
 from interp.models.labels import Labels
-
-OUTPUT = ""
-"""The layer that is the network itself: its output, of nested outputs the first tensor."""
-
-Layer = str | int
-"""A layer as a person names it."""
 
 Activations = Mapping[Layer, Tensor]
 """From a layer, as it was named, to its activation: `(B, C)`, `(B, tokens, C)` or `(B, C, H, W)`."""
@@ -98,9 +101,9 @@ def channel(layer: Layer, number: int) -> Objective:
     """
 
     def mean(seen: Activations, _: Labels) -> Tensor:
-        return _channel(seen[layer], layer, number).mean(1)
+        return channel_of(seen[layer], layer, number).mean(1)
 
-    return Objective(f"{_called(layer)}:{number}", (layer,), mean, (layer, number))
+    return Objective(f"{called(layer)}:{number}", (layer,), mean, (layer, number))
 
 
 def channels(layer: Layer, numbers: Sequence[int]) -> list[Objective]:
@@ -127,10 +130,10 @@ def neuron(layer: Layer, number: int, position: tuple[int, int] | None = None) -
     """
 
     def value(seen: Activations, _: Labels) -> Tensor:
-        return _at(seen[layer], layer, position, number)
+        return value_at(seen[layer], layer, position, number)
 
     where = "centre" if position is None else f"{position[0]}, {position[1]}"
-    return Objective(f"{_called(layer)}:{number} ({where})", (layer,), value, (layer, number))
+    return Objective(f"{called(layer)}:{number} ({where})", (layer,), value, (layer, number))
 
 
 def direction(
@@ -163,11 +166,11 @@ def direction(
     wanted = torch.as_tensor(vector, dtype=torch.float32).flatten()
 
     def along(seen: Activations, _: Labels) -> Tensor:
-        found = seen[layer] if position is None else _picked(seen[layer], layer, position)
-        rows = _rows(found)
+        found = seen[layer] if position is None else column_at(seen[layer], layer, position)
+        rows = rows_of(found)
         if rows.shape[1] != len(wanted):
             raise FeatureError(
-                f"the direction has {len(wanted)} numbers, and layer {_called(layer)!r} has "
+                f"the direction has {len(wanted)} numbers, and layer {called(layer)!r} has "
                 f"{rows.shape[1]} channels."
             )
         v = wanted.to(rows)
@@ -176,7 +179,7 @@ def direction(
             dot = dot * F.cosine_similarity(rows, v[None, :, None], dim=1).clamp(min=0.1) ** power
         return dot.mean(1)
 
-    return Objective(f"{_called(layer)} along a direction", (layer,), along)
+    return Objective(f"{called(layer)} along a direction", (layer,), along)
 
 
 def class_logit(wanted: int | str) -> Objective:
@@ -195,7 +198,7 @@ def class_logit(wanted: int | str) -> Objective:
 
     def logit(seen: Activations, labels: Labels) -> Tensor:
         index = labels.find(wanted, seen[OUTPUT].shape[1])
-        return _channel(seen[OUTPUT], OUTPUT, index).mean(1)
+        return channel_of(seen[OUTPUT], OUTPUT, index).mean(1)
 
     return Objective(f"class {wanted}", (OUTPUT,), logit)
 
@@ -221,11 +224,11 @@ def diversity(layer: Layer) -> Objective:
         batch = len(seen[layer])
         if batch < 2:
             raise FeatureError("diversity compares pictures: visualise one objective with batch=2 or more.")
-        styles = F.normalize(gram(_rows(seen[layer])[..., None]).flatten(1), dim=1)
+        styles = F.normalize(gram(rows_of(seen[layer])[..., None]).flatten(1), dim=1)
         alike = styles @ styles.T
         return -(alike.sum(1) - alike.diagonal()) / (batch - 1)
 
-    return Objective(f"diversity of {_called(layer)}", (layer,), unlike)
+    return Objective(f"diversity of {called(layer)}", (layer,), unlike)
 
 
 def evaluate(
@@ -271,7 +274,7 @@ def largest(objective: Objective, activations: Activations) -> Tensor:
     if objective.unit is None:
         return torch.full((len(activations[objective.layers[0]]),), torch.nan)
     layer, number = objective.unit
-    return _channel(activations[layer], layer, number).amax(1)
+    return channel_of(activations[layer], layer, number).amax(1)
 
 
 def _combined(
@@ -301,46 +304,3 @@ def _name(side: Objective | float) -> str:
 def _factor(side: Objective | float) -> str:
     name = _name(side)
     return f"({name})" if any(f" {sign} " in name for sign in "+−") else name
-
-
-def _called(layer: Layer) -> str:
-    return "output" if layer == OUTPUT else str(layer)
-
-
-def _rows(activation: Tensor) -> Tensor:
-    """Return `(B, C, positions)`."""
-    if activation.dim() == 3:  # a transformer's tokens
-        return activation.mT
-    return activation.flatten(2) if activation.dim() > 2 else activation[..., None]
-
-
-def _channel(activation: Tensor, layer: Layer, number: int) -> Tensor:
-    """Return one channel's positions, `(B, positions)`."""
-    rows = _rows(activation)
-    if not 0 <= number < rows.shape[1]:
-        raise FeatureError(
-            f"layer {_called(layer)!r} has no channel {number}: its channels are 0 … {rows.shape[1] - 1}."
-        )
-    return rows[:, number]
-
-
-def _at(activation: Tensor, layer: Layer, position: tuple[int, int] | None, number: int) -> Tensor:
-    values = _channel(activation, layer, number)
-    if activation.dim() != 4:
-        if position is not None:
-            raise FeatureError(f"layer {_called(layer)!r} has no grid of positions; leave out the position.")
-        return values[:, values.shape[1] // 2]
-    return _picked(activation, layer, position)[:, number]
-
-
-def _picked(activation: Tensor, layer: Layer, position: tuple[int, int] | None) -> Tensor:
-    """Return what stands at one position, `(B, C)`."""
-    if activation.dim() != 4:
-        raise FeatureError(f"layer {_called(layer)!r} has no grid of positions; leave out the position.")
-    height, width = activation.shape[2:]
-    row, column = (height // 2, width // 2) if position is None else position
-    if not (0 <= row < height and 0 <= column < width):
-        raise FeatureError(
-            f"layer {_called(layer)!r} has no position ({row}, {column}): its grid is {height} × {width}."
-        )
-    return activation[:, :, row, column]

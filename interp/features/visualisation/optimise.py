@@ -16,8 +16,9 @@ from interp.features.errors import FeatureError
 from interp.features.stream import Progress
 from interp.features.visualisation.ascent import ascend
 from interp.features.visualisation.maco import maco
-from interp.features.visualisation.objectives import Layer, Objective, evaluate, largest
+from interp.features.visualisation.objectives import Objective, evaluate, largest
 from interp.features.visualisation.parametrisation import Parametrisation, fourier, pixels
+from interp.features.visualisation.reading import Layer
 from interp.features.visualisation.seeing import See, seer
 from interp.features.visualisation.transforms import STANDARD, Transform
 from interp.models import ImageModel

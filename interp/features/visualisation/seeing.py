@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from interp.capture import twin
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
-from interp.features.visualisation.objectives import OUTPUT, Layer
+from interp.features.visualisation.reading import OUTPUT, Layer
 from interp.layers import main_output
 from interp.models import ImageModel
 
