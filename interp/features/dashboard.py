@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from interp.features.channel import class_effects, mean_gram, strongest
-from interp.features.example_set import Channel, Examples, crop
+from interp.features.example_set import Channel, Example, Examples, crop
 from interp.features.gram import Neighbour, neighbours
 from interp.features.origin import Origin, origin_of
 from interp.features.stream import Progress
@@ -40,7 +40,7 @@ class ChannelReport:
         about: the channel's examples and statistics.
         grid: (rows, columns) of the layer.
         channels: how many the layer has.
-        crops: the parts of the examples that excite it; fewer where a picture is gone.
+        crops: the examples, each with the part that excites the channel; none whose picture is gone.
         effects: (class, what it loses without the channel), from high to low; None without classes.
         origin: the convolution that makes it, if there is one.
         neighbours: the channels that fire where it fires, each with its own strongest crop.
@@ -52,7 +52,7 @@ class ChannelReport:
     about: Channel
     grid: tuple[int, int]
     channels: int
-    crops: tuple[Image.Image, ...]
+    crops: tuple[tuple[Example, Image.Image], ...]
     effects: tuple[tuple[str, float], ...] | None
     origin: Origin | None
     neighbours: tuple[tuple[Neighbour, Image.Image], ...]
@@ -74,14 +74,13 @@ class ChannelReport:
         from interp.views.channel import Bars, Shown, channel_figure
 
         about, made = self.about, self.visualisation
-        values = (example.value for example in about.examples)
         kernel, words, inputs = _made_of(self.origin)
         above, grid = f"above 0 at {about.active:.0%} of them", f"{self.grid[0]} × {self.grid[1]} positions"
         return channel_figure(
             heading=f"channel {about.index} of {self.layer}  ·  {self.model}",
             caption=f"one of {self.channels} channels of {grid}  ·  {above}  ·  "
             f"mean {number(about.mean)}, deviation {number(about.std)}",
-            crops=[Shown(np.asarray(one), number(v)) for one, v in zip(self.crops, values, strict=False)],
+            crops=[Shown(np.asarray(part), number(example.value)) for example, part in self.crops],
             maxima=about.maxima,
             visualisation=None if made is None else Shown(made.arrays[0]),
             reached=self.reached,
@@ -156,15 +155,18 @@ def _plain_name(model: ImageModel, layer: str) -> str:
     return name if model.layers[layer].calls == 1 else layer
 
 
-def _inputs(model: ImageModel, about: Channel, examples: Examples) -> tuple[Tensor | None, list[Image.Image]]:
+def _inputs(
+    model: ImageModel, about: Channel, examples: Examples
+) -> tuple[Tensor | None, list[tuple[Example, Image.Image]]]:
     """Return the examples as the network takes them, and their crops, without those that are gone."""
     pictures, crops = [], []
     for example in about.examples:
         try:
-            pictures.append(open_image(example.file))
-            crops.append(crop(example, examples.preprocess))
+            picture = open_image(example.file)
+            crops.append((example, crop(example, examples.preprocess)))
         except ImageError:
             continue
+        pictures.append(picture)
     return (model.prepare(pictures) if pictures else None), crops
 
 

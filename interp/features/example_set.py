@@ -32,7 +32,7 @@ class Example:
         place: its number in the list of files.
         value: the channel's maximum over positions.
         position: (row, column) of that maximum in the layer's grid, of equal ones the middle one.
-        box: what that position can see, in pixels of the network's input.
+        box: what that position can see, in pixels of the network's input; all of it where nobody knows.
         core: the part of it with most of the weight.
     """
 

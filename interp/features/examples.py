@@ -197,10 +197,16 @@ class _Boxes:
     @classmethod
     def of(cls, model: ImageModel, layer: str, ranking: Ranking) -> _Boxes:
         rows, columns = np.divmod(np.unique(ranking.positions[ranking.places >= 0]), ranking.grid[1])
+        height, width = model.preprocess.size
+        down, across = (0, height, 0, height), (0, width, 0, width)
         if math.prod(ranking.grid) == 1:
-            height, width = model.preprocess.size
-            return cls(ranking.grid, {0: (0, height, 0, height)}, {0: (0, width, 0, width)})
-        fields = receptive_fields(model, layer)
+            return cls(ranking.grid, {0: down}, {0: across})
+        try:
+            fields = receptive_fields(model, layer)
+        except FeatureError:  # nothing is known of what a position sees: it may be all
+            return cls(
+                ranking.grid, dict.fromkeys(rows.tolist(), down), dict.fromkeys(columns.tolist(), across)
+            )
         return cls(ranking.grid, _ends(fields.row, rows), _ends(fields.column, columns))
 
     def example(self, file: Path, place: int, value: float, position: int) -> Example:

@@ -130,7 +130,8 @@ def invert(
         stop: is asked before each step whether to stop.
 
     Raises:
-        FeatureError: no such kind, or a layer gives zeros only for this picture.
+        FeatureError: no such kind, a layer twice, one that gives zeros only for this picture, or one that no
+            gradient comes back from.
         LayerError: no such layer.
         ImageError: the picture cannot be opened.
 
@@ -143,6 +144,8 @@ def invert(
     names = [model.layers.resolve(layer) for layer in (model.layers.stages if given is None else given)]
     if not names:
         raise FeatureError(f"layers is empty and {model.name} has no stages; name one or more layers.")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise FeatureError(f"layer {twice[0]!r} is named twice.")
     original = model.preprocess.inverse(model.prepare([open_image(picture)]).float())
     found: list[Ascent] = []
     measures = []

@@ -157,7 +157,7 @@ def parse_kernel(text: str) -> Tensor:
     """
     rows = [re.split(r"[\s,]+", row.strip(" \t,")) for row in re.split(r"[;\n]", text) if row.strip(" \t,")]
     try:
-        numbers = [[float(Fraction(word.replace("\N{MINUS SIGN}", "-"))) for word in row] for row in rows]
+        numbers = [[_number(word.replace("\N{MINUS SIGN}", "-")) for word in row] for row in rows]
     except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise FeatureError(f"the kernel {text!r:.80} has something that is no number ({error}).") from error
     side = math.isqrt(len(numbers[0])) if len(numbers) == 1 else 0
@@ -167,6 +167,14 @@ def parse_kernel(text: str) -> Tensor:
         lengths = ", ".join(str(len(row)) for row in numbers) or "no"
         raise FeatureError(f"the kernel {text!r:.80} has rows of {lengths} numbers; give equal rows.")
     return torch.tensor(numbers)
+
+
+def _number(word: str) -> float:
+    # Not a Fraction of all: that of 1e9999999 is a whole number of ten million digits.
+    value = float(Fraction(word)) if "/" in word else float(word)
+    if not math.isfinite(value):
+        raise ValueError(f"{word:.20} is not finite")
+    return value
 
 
 def read_kernel(kernel: str | npt.ArrayLike | Tensor) -> tuple[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What a channel is made of: the weights of the convolution behind it."""
+"""What a channel is made of: the weights of the convolution, or of the linear layer, behind it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from interp.models import ImageModel
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """The convolution that makes a channel.
+    """The convolution that makes a channel, or the linear layer on channels that stand last.
 
     Attributes:
         layer: its name.
@@ -40,8 +40,10 @@ class Origin:
 def origin_of(model: ImageModel, layer: str | int, channel: int) -> Origin | None:
     """Return the last 2-D convolution that runs until `layer` is done and has as many outputs as it.
 
-    That is the convolution behind a batch norm or an activation, or the last one inside a block. In a block
-    that adds a shortcut it makes the block's own part of the sum.
+    That is the convolution behind a batch norm or an activation, or the last one inside a block. A linear
+    layer on channels last, as in ConvNeXt, is a convolution of one position. In a block that adds a shortcut
+    it makes one part of the sum: the block's own, or the shortcut's where that has a convolution that runs
+    later, as the `downsample` of a ResNet.
 
     Args:
         model: the network.
@@ -63,16 +65,18 @@ def origin_of(model: ImageModel, layer: str | int, channel: int) -> Origin | Non
     channels = channels_of(model, name)
     check_channel(channel, channels, name)
     seen = _convolutions_until(model, name)
-    fitting = [(place, each) for place, each in enumerate(seen) if each[1].out_channels == channels]
+    fitting = [(place, each) for place, each in enumerate(seen) if len(each[1].weight) == channels]
     if not fitting:
         return None
-    place, (found, conv) = fitting[-1]
-    per_group = conv.in_channels // conv.groups
-    first = channel // (conv.out_channels // conv.groups) * per_group
+    place, (found, part) = fitting[-1]
+    weights = part.weight.detach()[channel].float().cpu()
+    first = 0
+    if isinstance(part, nn.Conv2d):
+        first = channel // (part.out_channels // part.groups) * len(weights)
     return Origin(
         found,
-        conv.weight.detach()[channel].float().cpu(),
-        tuple(range(first, first + per_group)),
+        weights if weights.dim() == 3 else weights[:, None, None],
+        tuple(range(first, first + len(weights))),
         sees_picture=place == 0,
     )
 
@@ -100,17 +104,26 @@ def check_channel(channel: int, channels: int, layer: str) -> None:
         raise FeatureError(f"channel {channel} of layer {layer!r}: give one of 0 … {channels - 1}.")
 
 
-def _convolutions_until(model: ImageModel, layer: str) -> list[tuple[str, nn.Conv2d]]:
+_Part = nn.Conv2d | nn.Linear
+
+
+def _convolutions_until(model: ImageModel, layer: str) -> list[tuple[str, _Part]]:
     name, call = split_call(layer)
     calls = model.layers[layer].calls
     left = call if call >= 0 else calls + call
-    seen: list[tuple[str, nn.Conv2d]] = []
-    done: list[list[tuple[str, nn.Conv2d]]] = []
+    blank = model.blank()
+    seen: list[tuple[str, _Part]] = []
+    done: list[list[tuple[str, _Part]]] = []
+
+    def add(name: str, part: _Part, output: Tensor) -> None:
+        if isinstance(part, nn.Conv2d) or is_channels_last(output, blank):
+            seen.append((name, part))
+
     with model.twin() as private:
         handles = [
-            part.register_forward_hook(lambda part, _args, _out, name=name: seen.append((name, part)))
+            part.register_forward_hook(lambda part, _args, out, name=name: add(name, part, out))
             for name, part in private.named_modules()
-            if isinstance(part, nn.Conv2d)
+            if isinstance(part, (nn.Conv2d, nn.Linear))
         ]
 
         def note(_part: nn.Module, _args: Any, _output: Any) -> None:
@@ -119,7 +132,7 @@ def _convolutions_until(model: ImageModel, layer: str) -> list[tuple[str, nn.Con
         handles.append(private.get_submodule(name).register_forward_hook(note))
         try:
             with torch.inference_mode(False), torch.no_grad():
-                private(model.blank())
+                private(blank)
         finally:
             for handle in handles:
                 handle.remove()

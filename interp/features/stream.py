@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.images import ImageError, PreprocessError, open_image
 from interp.models import ImageModel
@@ -62,12 +63,15 @@ def input_batches(
 
     Raises:
         ImageError: a file cannot be opened, and `failed` is not given.
+        FeatureError: `batch_size` is less than 1.
 
     Example:
         >>> files = interp.images.pictures_in("sample_images")
         >>> [tuple(batch.inputs.shape) for batch in input_batches(interp.load(), files, batch_size=8)][0]
         (8, 3, 224, 224)
     """
+    if batch_size < 1:
+        raise FeatureError(f"batch_size={batch_size}: give 1 or more.")
     batches = [range(i, min(i + batch_size, len(files))) for i in range(0, len(files), batch_size)]
     waiting: deque[list[Future[Tensor]]] = deque()
     with ThreadPoolExecutor(2) as pool:

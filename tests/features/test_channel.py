@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from networks import Classifier, UNet
 from PIL import Image
 from torch import nn
@@ -21,6 +22,7 @@ from interp.features import (
 from interp.features.channel import strongest
 from interp.features.origin import channels_of
 from interp.images import Preprocess
+from interp.views import number as shortened
 
 HALF = Preprocess((16, 24), (0.5,) * 3, (0.5,) * 3)
 
@@ -126,9 +128,17 @@ def test_a_channel_is_made_by_the_last_convolution_before_it(model, layer, chann
     assert found.spatial == (maker == "conv")
 
 
-def test_a_layer_without_a_convolution_has_no_origin():
+def test_a_linear_layer_on_channels_last_is_an_origin():
     loaded = interp.load(LastChannels(), preprocess=HALF)
-    assert origin_of(loaded, "turned", 0) is None
+    found = origin_of(loaded, "turned", 3)
+    assert (found.layer, found.inputs, found.sees_picture) == ("turned", tuple(range(7)), False)
+    assert torch.equal(found.weights[:, 0, 0], loaded.module.turned.weight[3].detach())
+    assert not found.spatial
+
+
+def test_a_layer_without_a_convolution_has_no_origin():
+    loaded = interp.load(nn.Sequential(nn.Conv2d(3, 7, 1), nn.PixelUnshuffle(2)), preprocess=HALF)
+    assert origin_of(loaded, "1", 0) is None
     assert not any(part._forward_hooks for part in loaded.module.modules())
 
 
@@ -169,8 +179,13 @@ def test_the_page_stands_without_a_drawn_picture_and_with_a_lost_one(model, fold
     examples.channel(0).examples[0].file.unlink()
     found = channel_report(model, examples, 0, visualised=False)
     assert found.reached is None
-    assert len(found.crops) == 1
-    assert "not drawn" in [text.get_text() for axes in found.figure().axes for text in axes.texts]
+    left = examples.channel(0).examples[1]
+    assert [example for example, _ in found.crops] == [left]
+    words = [text.get_text() for axes in found.figure().axes for text in axes.texts]
+    assert "not drawn" in words
+    everywhere = [text.get_text() for text in found.figure().findobj(Text)]
+    assert shortened(left.value) in everywhere
+    assert shortened(examples.channel(0).examples[0].value) not in everywhere
 
 
 def test_the_page_of_a_network_with_a_reused_layer_and_of_a_unet(folder):

@@ -189,3 +189,14 @@ def test_the_same_again_and_no_trace_on_the_model(folder):
 
 
 PREPARED = Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3)
+
+
+def test_what_cannot_be_opened_is_named_and_a_class_must_be(colours, folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"nothing")
+    found = craft(colours, tmp_path, "red", LAYER, concepts=1, crops=3, crop=1 / 3, asked=1)
+    assert list(found.concepts.failed) == [broken]
+    with pytest.raises(TargetError, match="target=None: the concepts are those of one class"):
+        craft(colours, tmp_path, None, LAYER)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import Classifier, UNet, footprint
+from networks import Classifier, NoGradInside, UNet, footprint
 from PIL import Image
 
 import interp
@@ -314,3 +314,24 @@ def test_the_position_has_the_maximum_and_none_nearer_the_middle_of_all_has(seed
         row, column = divmod(int(where[picture, channel]), width)
         assert one[row, column] == one.max() == highest[picture, channel]
         assert ((np.array([row, column]) - places.mean(0)) ** 2).sum() == pytest.approx(away.min(), abs=1e-9)
+
+
+def test_a_checkpoint_that_is_broken_is_none(tmp_path):
+    path = tmp_path / "so-far.npz"
+    Ranking.empty(2, 3).save(path, "key")
+    whole = path.read_bytes()
+    assert Ranking.load(path, "key").values.shape == (2, 3)
+    turned = bytearray(whole)
+    turned[200] ^= 255
+    for broken in (whole[: len(whole) // 2], bytes(turned), b"", b"no archive"):
+        path.write_bytes(broken)
+        assert Ranking.load(path, "key") is None
+
+
+def test_where_nobody_knows_what_a_position_sees_it_is_all(folder):
+    loaded = interp.load(
+        NoGradInside(torch.inference_mode), preprocess=Preprocess((16, 24), (0.5,) * 3, (0.5,) * 3)
+    )
+    found = top_examples(loaded, "backbone", folder, k=2)
+    boxes = {example.box.to_json() == [0, 0, 24, 16] for c in found.channels for example in c.examples}
+    assert boxes == {True}

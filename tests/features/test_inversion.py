@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from networks import Classifier, UNet
+from networks import Classifier, NoGradInside, UNet
 from PIL import Image
 from torch import nn
 
@@ -128,3 +128,17 @@ def test_what_cannot_be_is_said(picture):
         invert(model, picture, "mox")
     with pytest.raises(FeatureError, match="layers is empty"):
         invert(model, picture, [])
+
+
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("layer", ["inner", "backbone", "head"])
+def test_a_layer_that_no_gradient_comes_back_from_is_refused(picture, guard, layer):
+    loaded = interp.load(NoGradInside(guard), preprocess=Preprocess((16, 16), (0.5,) * 3, (0.5,) * 3))
+    with pytest.raises(FeatureError, match=f"no gradient reaches the picture from layer '{layer}'"):
+        invert(loaded, picture, layer, steps=1)
+
+
+def test_a_layer_twice_is_refused(picture):
+    loaded = interp.load(Classifier(), preprocess=Preprocess((16, 16), (0.5,) * 3, (0.5,) * 3))
+    with pytest.raises(FeatureError, match="layer 'stem' is named twice"):
+        invert(loaded, picture, ["stem", 0], kind="style", steps=1)

@@ -148,3 +148,9 @@ def test_tensors_of_any_kind_are_kernels(guard):
     torch.testing.assert_close(found.values, expected)
     assert not found.values.requires_grad
     assert found.figure().axes
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "nan", "-inf", "1e400 2"])
+def test_numbers_that_are_not_finite_are_refused_at_once(text):
+    with pytest.raises(FeatureError, match="something that is no number"):
+        parse_kernel(text)

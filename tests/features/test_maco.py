@@ -145,3 +145,11 @@ def test_what_does_not_fit_is_refused():
         maco((1, 3, 8, 12), magnitude=typical_magnitude((8, 8)))
     with pytest.raises(FeatureError, match="no picture to take the magnitude of"):
         magnitude_of([], (8, 8))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_colours_of_other_channels_are_refused(channels, tmp_path):
+    with pytest.raises(FeatureError, match="for pictures of 3 channel"):
+        maco((1, 3, 8, 8), colours=torch.eye(channels))
+    with pytest.raises(FeatureError, match="for pictures of 3 channel"):
+        magnitude_of([np.zeros((8, 8, 3), np.uint8)], (8, 8), colours=torch.eye(channels))

@@ -11,6 +11,7 @@ from networks import Classifier
 from PIL import Image
 
 import interp
+from interp.features.errors import FeatureError
 from interp.features.stream import extractor_of, input_batches
 from interp.images import ImageError, Preprocess
 from interp.layers import LayerError
@@ -28,6 +29,12 @@ def files(tmp_path_factory):
         pixels = np.full((40, 50, 3), 30 * number, np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_batches_of_nothing_are_refused(model, files, size):
+    with pytest.raises(FeatureError, match=f"batch_size={size}: give 1 or more"):
+        next(input_batches(model, files, batch_size=size))
 
 
 @given(batch_size=st.integers(1, 9))

@@ -349,3 +349,32 @@ def test_pixels_that_count_are_those_that_the_score_sees():
 def test_what_cannot_be_is_said(model, arguments, error, message):
     with pytest.raises(error, match=message):
         visualise(model, **{"objective": channel("stem", 0), "steps": 1, **arguments})
+
+
+class ChannelsLast(nn.Module):
+    """Cut from the picture, and its channels stand last."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.act = nn.ReLU()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        with torch.no_grad():
+            x = self.conv(x)
+        return self.fc(self.act(x.permute(0, 2, 3, 1)).mean((1, 2)))
+
+
+@pytest.mark.parametrize("layer", ["conv", "act", "fc"])
+def test_a_graph_that_is_cut_is_said(layer):
+    loaded = interp.load(ChannelsLast(), preprocess=Preprocess((16, 24), (0.5,) * 3, (0.5,) * 3))
+    with pytest.raises(FeatureError, match=f"no gradient reaches the picture from layer '{layer}'"):
+        visualise(loaded, channel(layer, 0), steps=1)
+
+
+def test_a_slope_that_is_not_finite_is_said():
+    start = pixels((2, 1, 4, 4))
+    with pytest.raises(FeatureError, match="values that are not finite"):
+        ascend(start, lambda pictures: (pictures * 0).sqrt().sum((1, 2, 3)), steps=2)
+    assert start.pictures().isfinite().all()

@@ -15,8 +15,9 @@ from interp.features.concepts.factorise import encode, explained_by, factorise, 
 from interp.features.concepts.maps import maps_of, negative_part, warn_of_negative
 from interp.features.concepts.picture import PictureConcepts, corners, counted
 from interp.features.errors import FeatureError
+from interp.features.statistics import Files, files_of
 from interp.features.stream import Progress, extractor_of, input_batches
-from interp.images import Preprocess, open_image, pictures_in
+from interp.images import Preprocess, open_image
 from interp.images.opening import Source
 from interp.models import ImageModel
 
@@ -34,7 +35,7 @@ _TRACE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
+class ConceptExample:
     """A part of a picture that shows a concept.
 
     Attributes:
@@ -66,7 +67,7 @@ class ConceptBank:
 
     bank: Tensor
     layer: str
-    examples: tuple[tuple[Example, ...], ...]
+    examples: tuple[tuple[ConceptExample, ...], ...]
     explained: float
     pictures: int
     failed: Mapping[Path, str] = field(default_factory=dict)
@@ -120,7 +121,7 @@ class ConceptBank:
 
 def concepts_of(
     model: ImageModel,
-    pictures: str | Path | Sequence[Path],
+    pictures: Files,
     layer: str | int | None = None,
     *,
     concepts: int = 10,
@@ -141,7 +142,7 @@ def concepts_of(
             warning says so where they are many.
         concepts: how many.
         examples: at most so many for each concept.
-        batch_size: of the passes; it changes nothing but the time and the memory.
+        batch_size: of the passes; a network's last digits may change with it, and the concepts by thousandths.
         seed: of the factorisation and of the positions drawn.
         progress: is told how many pictures are done.
 
@@ -194,21 +195,6 @@ def concepts_of(
     )
 
 
-def files_of(pictures: str | Path | Sequence[Path]) -> list[Path]:
-    """Return the pictures of a folder, or the files themselves.
-
-    Raises:
-        ImageError: no such folder, or no picture in it.
-
-    Example:
-        >>> len(files_of("sample_images"))
-        10
-    """
-    if isinstance(pictures, (str, Path)):
-        return pictures_in(pictures)
-    return [Path(file) for file in pictures]
-
-
 def need_pictures(found: Sequence[object], failed: Mapping[Path, str]) -> None:
     """Complain where no picture could be opened.
 
@@ -223,7 +209,7 @@ def need_pictures(found: Sequence[object], failed: Mapping[Path, str]) -> None:
         raise FeatureError(f"there is no picture to find concepts in{why}; give at least one.")
 
 
-def example_of(preprocess: Preprocess, file: Path, part: Part, strength: float) -> Example:
+def example_of(preprocess: Preprocess, file: Path, part: Part, strength: float) -> ConceptExample:
     """Cut a part of what the network sees of a picture from the original.
 
     Example:
@@ -239,7 +225,7 @@ def example_of(preprocess: Preprocess, file: Path, part: Part, strength: float) 
     )
     crop = picture.convert("RGB").crop((*at[:2], max(at[2], at[0] + 1), max(at[3], at[1] + 1)))
     crop.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
-    return Example(file, part, strength, crop)
+    return ConceptExample(file, part, strength, crop)
 
 
 def best_of_each(strengths: Tensor, places: Tensor, most: int) -> list[int]:
@@ -258,8 +244,9 @@ def best_of_each(strengths: Tensor, places: Tensor, most: int) -> list[int]:
     """
     best: list[int] = []
     taken: set[int] = set()
+    least = _TRACE * strengths.max()
     for row in strengths.argsort(descending=True, stable=True).tolist():
-        if len(best) == most or strengths[row] <= _TRACE * strengths.max():
+        if len(best) == most or strengths[row] <= least:
             break
         if int(places[row]) not in taken:
             taken.add(int(places[row]))

@@ -17,7 +17,6 @@ from interp.features.concepts.bank import (
     Part,
     best_of_each,
     example_of,
-    files_of,
     need_pictures,
 )
 from interp.features.concepts.factorise import Factors, factorise
@@ -26,10 +25,11 @@ from interp.features.concepts.maps import maps_of, negative_part, warn_of_negati
 from interp.features.concepts.picture import PictureConcepts, corners, counted
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
+from interp.features.statistics import Files, files_of
 from interp.features.stream import Progress, extractor_of, input_batches
 from interp.images.opening import Source
 from interp.models import ImageModel
-from interp.targets import LogitTarget, Target, TargetLike, resolve
+from interp.targets import LogitTarget, Target, TargetError, TargetLike, resolve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ class ClassConcepts:
 
 def craft(
     model: ImageModel,
-    pictures: str | Path | Sequence[Path],
+    pictures: Files,
     target: TargetLike,
     layer: str | int | None = None,
     *,
@@ -138,11 +138,12 @@ def craft(
     if not (0 < crop <= 1 and crops >= 1):
         raise FeatureError(f"crop={crop}, crops={crops}: give a part of 0 … 1 and 1 or more.")
     wanted = _target(model, target)
-    files = files_of(pictures)
+    files, failed = files_of(pictures), dict[Path, str]()
     if isinstance(pictures, (str, Path)) and isinstance(wanted, LogitTarget) and len(wanted.terms) == 1:
-        files = predicted_as(model, files, wanted.terms[0][0], batch_size=batch_size, progress=progress)
+        files = predicted_as(
+            model, files, wanted.terms[0][0], batch_size=batch_size, failed=failed, progress=progress
+        )
     name = model.layers.resolve(layer) if layer is not None else model.default_layer
-    failed: dict[Path, str] = {}
     extractor = extractor_of(model, [name])
     parts = _parts(crops, crop)
     rows: list[Tensor] = []
@@ -172,6 +173,7 @@ def predicted_as(
     index: int,
     *,
     batch_size: int = 16,
+    failed: dict[Path, str] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Return the pictures whose likeliest class is one.
@@ -181,6 +183,7 @@ def predicted_as(
         files: pictures; those that cannot be opened are left out.
         index: of the class.
         batch_size: of the passes.
+        failed: gets the reason for each file that cannot be opened.
         progress: is told how many are done.
 
     Raises:
@@ -192,7 +195,8 @@ def predicted_as(
         ['space_shuttle.jpg']
     """
     found: list[Path] = []
-    for batch in input_batches(model, files, batch_size=batch_size, failed={}, progress=progress):
+    said = {} if failed is None else failed
+    for batch in input_batches(model, files, batch_size=batch_size, failed=said, progress=progress):
         best = model.logits(batch.inputs).argmax(1).tolist()
         found += [files[place] for place, one in zip(batch.places, best, strict=True) if one == index]
     if not found:
@@ -204,6 +208,8 @@ def predicted_as(
 
 
 def _target(model: ImageModel, target: TargetLike) -> Target:
+    if target is None:
+        raise TargetError("target=None: the concepts are those of one class; name it, or give its index.")
     logits = model.logits(model.blank())[0]
     return resolve(target, logits, model.labels, model.task)[0]
 

@@ -67,7 +67,7 @@ def warn_of_negative(model: ImageModel, layer: str, part: float, *, stacklevel: 
     Example:
         >>> warn_of_negative(interp.load(), "bn2", 0.0)
     """
-    if part <= _LITTLE:
+    if not part > _LITTLE:  # NaN is refused where concepts are looked for
         return
     better = nearest_positive(model, layer)
     advice = f"take layer={better!r}, the nearest that is not." if better else "take the output of a ReLU."

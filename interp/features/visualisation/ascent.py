@@ -65,7 +65,7 @@ def ascend(
         stop: is asked before each step.
 
     Raises:
-        FeatureError: the number of steps is negative.
+        FeatureError: the number of steps is negative, or the gradient of a step is not finite.
 
     Example:
         >>> found = ascend(pixels((1, 1, 8, 8)), lambda pictures: pictures.mean((1, 2, 3)), steps=64)
@@ -115,7 +115,13 @@ def _climb(
     with torch.enable_grad():
         before = generator.get_state()
         values, gradients = _slope(start, score, transforms, generator)
-        lost = gradients[0].flatten(1).abs().amax(1) == 0
+        steepest = gradients[0].flatten(1).abs().amax(1)
+        if not steepest.isfinite().all():
+            raise FeatureError(
+                "the gradient of what is to be climbed has values that are not finite (NaN or infinity), so "
+                "it leads nowhere; choose another layer."
+            )
+        lost = steepest == 0
         if rescue is not None and lost.any():
             generator.set_state(before)
             _, others = _slope(start, rescue, transforms, generator)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from interp.features.errors import FeatureError
 from interp.features.stream import Progress
-from interp.features.visualisation.colour import colour_basis
 from interp.features.visualisation.parametrisation import (
     Parametrisation,
+    basis_of,
     frequencies,
     from_colours,
     to_colours,
@@ -65,7 +65,7 @@ def maco(
             f"magnitude has the shape {tuple(fixed.shape)} for pictures of {tuple(shape)}; give "
             f"({channels}, {height}, {width // 2 + 1}): magnitude_of(pictures, ({height}, {width}))."
         )
-    basis = colour_basis(channels) if colours is None else colours.detach().float()
+    basis = basis_of(colours, channels)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.rand((1 if same else shape[0], *fixed.shape), generator=generator)
     phases = ((2 * drawn - 1) * math.pi).expand(shape[0], *fixed.shape).to(device).clone()
@@ -142,7 +142,7 @@ def magnitude_of(
         bright and dark pictures together it is nearly nothing.
 
     Raises:
-        FeatureError: there is no picture.
+        FeatureError: there is no picture, or K is of another number of channels.
         ImageError: one cannot be opened.
 
     Example:
@@ -152,7 +152,7 @@ def magnitude_of(
     if not pictures:
         raise FeatureError("there is no picture to take the magnitude of; give one at least.")
     prepare = Preprocess(size, (0.0,) * channels, (1.0,) * channels, fit="crop")
-    basis = colour_basis(channels) if colours is None else colours.detach().float().cpu()
+    basis = basis_of(colours, channels)
     height, width = prepare.size
     window = _window(height)[:, None] * _window(width)
     total = torch.zeros(channels, height, width // 2 + 1, dtype=torch.float64)

@@ -77,7 +77,7 @@ def fourier(
         True
     """
     shape = _checked(shape, start)
-    basis = _basis(colours, shape[1])
+    basis = basis_of(colours, shape[1])
     weights = _weights(shape[2:])
 
     def decode(spectrum: Tensor) -> Tensor:
@@ -182,7 +182,12 @@ def _logit(pictures: Tensor) -> Tensor:
     return torch.logit(pictures, eps=_DARKEST)
 
 
-def _basis(colours: Tensor | None, channels: int) -> Tensor:
+def basis_of(colours: Tensor | None, channels: int) -> Tensor:
+    """Return K as given, or that of ImageNet.
+
+    Raises:
+        FeatureError: it is of another number of channels.
+    """
     basis = colour_basis(channels) if colours is None else colours.detach().float().cpu()
     if basis.shape != (channels, channels):
         raise FeatureError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from interp.capture import twin
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
-from interp.features.visualisation.reading import OUTPUT, Layer
+from interp.features.visualisation.reading import OUTPUT, Layer, called
 from interp.layers import main_output
 from interp.models import ImageModel
 
@@ -40,7 +40,8 @@ def seer(
     Raises:
         LayerError: no such layer, or several fit.
         CaptureError: a layer gives no tensor.
-        FeatureError: the network does not take pictures of this size.
+        FeatureError: the network does not take pictures of this size; or, when it sees pictures that ask for
+            gradients, there are none behind a layer.
 
     Example:
         >>> see = seer(interp.load(), ["blocks.1", 12])
@@ -63,7 +64,10 @@ def seer(
 
     def see(pictures: Tensor) -> dict[Layer, Tensor]:
         inputs = ((pictures - mean) / std).to(blank)
-        return dict(zip(layers, extractor(inputs), strict=True))
+        seen = dict(zip(layers, extractor(inputs), strict=True))
+        if torch.is_grad_enabled() and pictures.requires_grad:
+            _check_reached(seen, model)
+        return seen
 
     if size is not None and size != model.preprocess.size:
         _try(see, model, size)
@@ -108,6 +112,17 @@ def _resolved(model: ImageModel, layer: Layer, whole: bool) -> str:
         return "output"
     name = model.layers.resolve(layer)
     return f"network.{name}" if whole else name
+
+
+def _check_reached(seen: Mapping[Layer, Tensor], model: ImageModel) -> None:
+    for layer, activation in seen.items():
+        # Of channels that were put first the graph begins one step before.
+        whole = activation if activation._base is None else activation._base
+        if whole.grad_fn is None:
+            raise FeatureError(
+                f"no gradient reaches the picture from layer {called(layer)!r}: the forward of {model.name} "
+                "cuts the graph before it (no_grad, inference_mode, detach). Choose a layer before that."
+            )
 
 
 def _try(see: See, model: ImageModel, size: tuple[int, int]) -> None:
