@@ -142,7 +142,7 @@ def concepts_of(
             warning says so where they are many.
         concepts: how many.
         examples: at most so many for each concept.
-        batch_size: of the passes; a network's last digits may change with it, and the concepts by thousandths.
+        batch_size: of the passes; the last digits of activations may change with it, and concepts with them.
         seed: of the factorisation and of the positions drawn.
         progress: is told how many pictures are done.
 
