@@ -155,6 +155,9 @@ def test_a_class_that_no_picture_has_is_said(colours, folder):
         predicted_as(colours, green, 0)
     with pytest.raises(FeatureError, match="crop=0"):
         craft(colours, green, "green", LAYER, crop=0)
+    for nothing in ({"designs": 0}, {"asked": 0}):
+        with pytest.raises(FeatureError, match="give 1 or more of both"):
+            craft(colours, green, "green", LAYER, **nothing)
     with pytest.raises(FeatureError, match="give 1 … 3, or more pictures"):
         craft(colours, green, "green", LAYER, concepts=17)
 

@@ -137,6 +137,8 @@ def craft(
     """
     if not (0 < crop <= 1 and crops >= 1):
         raise FeatureError(f"crop={crop}, crops={crops}: give a part of 0 … 1 and 1 or more.")
+    if min(designs, asked) < 1:
+        raise FeatureError(f"designs={designs}, asked={asked}: give 1 or more of both.")
     wanted = _target(model, target)
     files, failed = files_of(pictures), dict[Path, str]()
     if isinstance(pictures, (str, Path)) and isinstance(wanted, LogitTarget) and len(wanted.terms) == 1:
