@@ -57,3 +57,28 @@ def test_a_class(cats, tmp_path):
 def test_options_that_do_not_go_together(arguments, words):
     with pytest.raises(FeatureError, match=words):
         raise run(*arguments).exception
+
+
+def test_a_folder_that_is_there_gets_the_figure(tmp_path):
+    done = run(SAMPLES / "cat.jpg", "--count", 2, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["concepts.png"]
+    assert str(tmp_path / "concepts.png") in done.output.replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["new", "one.foo"])
+def test_an_ending_that_is_none_is_said_before_the_work(name, tmp_path):
+    with pytest.raises(FeatureError, match="give a folder that is there, or a file of"):
+        raise run(SAMPLES / "cat.jpg", "--out", tmp_path / name).exception
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_half_written_stays(tmp_path, monkeypatch):
+    def full(self, part, **_):
+        part.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(OSError, match="No space left"):
+        raise run(SAMPLES / "cat.jpg", "--count", 2, "--out", tmp_path / "one.png").exception
+    assert not list(tmp_path.iterdir())

@@ -107,3 +107,25 @@ def test_mistakes_are_a_sentence(saved, folder, tmp_path, monkeypatch, arguments
     assert done.returncode == 2
     assert sentence in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_picture_does_not_stop_the_others(saved, folder, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"")
+    three = (folder / "a.png", broken, folder / "b.png")
+    done = interp("gram", *three, "--model", saved, "-l", LAYERS[0], "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "broken.png' is empty" in done.stderr
+    assert "1 of 3 pictures could not be used." in done.stderr
+    assert "a.png – b.png" in done.stdout
+    assert (tmp_path / "out" / "distances.png").exists()
+    done = interp("gram", broken, tmp_path / "absent.png", "--model", saved, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "none of the 2 pictures could be used." in done.stderr
+
+
+def test_names_in_letters_that_the_figures_lack_are_no_complaint(saved, folder, tmp_path):
+    picture = tmp_path / "a 猫 $x $y.png"
+    picture.write_bytes((folder / "a.png").read_bytes())
+    done = interp("gram", picture, "--model", saved, "-l", LAYERS[0], "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")

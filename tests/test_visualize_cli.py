@@ -58,6 +58,36 @@ def test_maco_by_the_waves_of_a_folder(visualize, tmp_path):
     assert Image.open(own).tobytes() != Image.open(typical).tobytes()
 
 
+def test_a_broken_picture_does_not_change_the_waves_of_the_others(visualize, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    made = []
+    for name in ("good.png", "broken.png"):
+        if name == "good.png":
+            Image.radial_gradient("L").convert("RGB").save(folder / name)
+        else:
+            (folder / name).write_bytes(b"")
+        done = visualize("-n", 0, "--maco", "--images", folder, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        made.append(Image.open(tmp_path / name).tobytes())
+    assert "broken.png' is empty" in done.stderr
+    assert made[0] == made[1]
+    (folder / "good.png").unlink()
+    done = visualize("-n", 0, "--maco", "--images", folder, "--out", tmp_path / "none.png")
+    assert done.returncode == 2
+    assert "none of the 1 pictures" in done.stderr
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(visualize, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")  # Where a folder would have to be.
+    monkeypatch.setattr("interp.models.load", lambda *_, **__: pytest.fail("the network was loaded"))
+    for out in (tmp_path / "file" / "folder", tmp_path / "file"):
+        done = visualize("--channel", 0, "--out", out)
+        assert done.returncode == 2
+        assert f"{tmp_path / 'file'} is a file, not a folder." in done.stderr
+
+
 def test_more_channels_than_fit_one_batch(visualize, tmp_path):
     channels = [word for number in range(7) for word in ("--channel", number)]
     done = visualize("--layer", "body.layer1", *channels, "--out", tmp_path / "found")
@@ -88,6 +118,7 @@ def test_an_interruption_keeps_the_picture_so_far(visualize, tmp_path, monkeypat
         ((), "nothing to visualise: give --channel (with --layer) or --class."),
         (("--layer", "body.layer1"), "--layer and --neuron need a --channel."),
         (("--channel", 0, "--size", "big"), "--size big: give a number of pixels, or HEIGHTxWIDTH."),
+        (("--channel", 0, "--size", 100000), "--size 100000: a side may have 4096 pixels at most."),
         (("--channel", 0, "--images", "."), "--images is for --maco only"),
         (("--channel", 0, "--out", "a.txt"), "--out a.txt: give a folder, or a file of .png"),
         (("--channel", 9999), "has no channel 9999"),

@@ -35,6 +35,8 @@ def main() -> None:
     # fastai scripts functions while it is imported, which torch announces the end of.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.(jit|nn\.utils)")
     warnings.filterwarnings("ignore", message="You are shadowing an attribute", module=r"fastai\.callback")
+    # A picture's name in letters the figures' font lacks: they show a box, and the file is right.
+    warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
     try:
         app()
     except Exception as error:

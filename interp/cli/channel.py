@@ -42,7 +42,7 @@ def channel(
     with progress_bar("looking for examples") as tick:
         examples = top_examples(loaded, name, images, out=folder, again=again, progress=tick)
     for file, reason in examples.failed.items():
-        complain(f"{file}: {reason}")
+        complain(reason if file in reason else f"{file}: {reason}")
     for number in channels:
         examples.channel(number)
     for number in channels:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from interp.features.concepts import ClassConcepts, ConceptBank, PictureConcepts
     from interp.models import ImageModel
 
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg")
+
 
 @app.command()
 def concepts(
     where: Annotated[Path, typer.Argument(metavar="PICTURE|FOLDER", help="A picture, or many in a folder.")],
     model: Model = "efficientnet_lite0",
-    layer: Annotated[str | None, typer.Option(help="Layer name or index; default: the deepest.")] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="Layer name or index; default: the deepest.")
+    ] = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="How many concepts. [default: 5 of a picture, 10 of a folder]")
     ] = None,
@@ -33,17 +37,25 @@ def concepts(
     ] = False,
     on: Annotated[Path | None, typer.Option(help="Of a folder: show the concepts on this picture.")] = None,
     examples: Annotated[int, typer.Option(min=1, help="Of a folder: so many examples of each concept.")] = 6,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Figure to write.")] = Path("concepts.png"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Figure to write, or a folder that is there.")
+    ] = Path("concepts.png"),
     trust_pickle: Trust = False,
 ) -> None:
     """Find what a layer's activations are made of: in one picture, a folder, or the pictures of a class."""
     from interp.features.errors import FeatureError
+    from interp.files import write_whole
+    from interp.images import open_image
     from interp.models import load
 
     if not where.is_dir() and (of is not None or every or on is not None):
         raise FeatureError("--class, --all and --on are for a folder of pictures, not for a single one.")
     if every and of is None:
         raise FeatureError("--all says which pictures of a class to take; give --class, too.")
+    file = _figure_file(out)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if on is not None:
+        open_image(on)  # Not after minutes with the folder.
     loaded = load(model, trust_pickle=trust_pickle)
     with warnings.catch_warnings(record=True) as warned:
         if not where.is_dir():
@@ -61,9 +73,19 @@ def concepts(
             figure = bank.figure(None if on is None else bank.on(loaded, on), examples=examples)
     for warning in warned:
         complain(warning.message)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out)
-    typer.echo(f"  → {out}")
+    with write_whole(file) as part:
+        figure.savefig(part)
+    typer.echo(f"  → {file}")
+
+
+def _figure_file(out: Path) -> Path:
+    from interp.features.errors import FeatureError
+
+    if out.is_dir():
+        return out / "concepts.png"
+    if out.suffix.lower() not in _ENDINGS:
+        raise FeatureError(f"--out {out}: give a folder that is there, or a file of {', '.join(_ENDINGS)}.")
+    return out
 
 
 def _of_folder(model: ImageModel, folder: Path, layer: str | None, count: int, examples: int) -> ConceptBank:

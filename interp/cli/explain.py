@@ -24,7 +24,8 @@ def explain(
     top: Annotated[int, typer.Option(min=1, help="Explain the likeliest classes; without --class.")] = 1,
     method: Annotated[list[str] | None, typer.Option(help="Method; may be given several times.")] = None,
     layer: Annotated[
-        list[str] | None, typer.Option(help="Layer name or index, or 'stages'; may be given several times.")
+        list[str] | None,
+        typer.Option("--layer", "-l", help="Layer name or index, or 'stages'; may be given several times."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("explanations"),
     save: Annotated[

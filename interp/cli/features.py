@@ -27,7 +27,9 @@ def features(
     pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures to look at.")] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="Layer name or index; several times. Without it, the strip of stages too."),
+        typer.Option(
+            "--layer", "-l", help="Layer name or index; several times. Without it, the strip of stages too."
+        ),
     ] = None,
     model: Model = "efficientnet_lite0",
     sort: Annotated[

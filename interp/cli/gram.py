@@ -24,7 +24,11 @@ def gram(
     model: Model = "efficientnet_lite0",
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="Layer name or index; several times. Default: the last activation of each grid."),
+        typer.Option(
+            "--layer",
+            "-l",
+            help="Layer name or index; several times. Default: the last activation of each grid.",
+        ),
     ] = None,
     normalise: Annotated[
         str, typer.Option(help="What a matrix is divided by: CHW (all values) or HW (positions).")
@@ -49,7 +53,31 @@ def gram(
     if folder is not None:
         _nearest(loaded, pictures[0], folder, layer, count, out, as_json)
     else:
-        _compare(loaded, pictures, layer, normalise, out, as_json)
+        _compare(loaded, usable := _usable(pictures), layer, normalise, out, as_json)
+        if len(usable) < len(pictures):
+            raise typer.Exit(1)
+
+
+def _usable(pictures: list[Path]) -> list[Path]:
+    """Return the pictures that can be opened, and say why the others cannot; with none left, fail."""
+    from interp.images import ImageError, open_image
+
+    usable, failed = [], []
+    for picture in pictures:
+        try:
+            open_image(picture)
+            usable.append(picture)
+        except ImageError as error:
+            failed.append(error)
+    if not usable and len(failed) == 1:
+        raise failed[0]
+    for error in failed:
+        complain(error)
+    if not usable:
+        raise ImageError(f"none of the {len(pictures)} pictures could be used.")
+    if failed:
+        complain(f"{len(failed)} of {len(pictures)} pictures could not be used.")
+    return usable
 
 
 def _nearest(

@@ -16,7 +16,8 @@ from interp.cli.printing import complain, progress_bar
 def invert(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures.")],
     layer: Annotated[
-        list[str] | None, typer.Option(help="Layer name or index; several times. Default: every stage.")
+        list[str] | None,
+        typer.Option("--layer", "-l", help="Layer name or index; several times. Default: every stage."),
     ] = None,
     model: Model = "efficientnet_lite0",
     kind: Annotated[

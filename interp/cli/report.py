@@ -19,7 +19,9 @@ def report(
     classes: Classes = None,
     top: Annotated[int, typer.Option(min=0, help="How many likeliest classes to explain.")] = 3,
     method: Annotated[str, typer.Option(help="Method (`interp methods`).")] = "grad-cam",
-    layer: Annotated[str | None, typer.Option(help="Layer name or index (`interp layers`).")] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="Layer name or index (`interp layers`).")
+    ] = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Walk the folders inside too.")
     ] = False,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Pictures of one batch: more are no faster, and only take memory.
 _TOGETHER = 6
+# Twice that fills the memory of most machines, and the system ends the process without a word.
+_LARGEST = 4096
 _SINGLE = (".png", ".jpg", ".jpeg", ".webp")
 _PAGES = (*_SINGLE, ".pdf", ".svg")
 
@@ -31,7 +33,8 @@ def visualize(
         str | None, typer.Option("--layer", "-l", help="Layer name or index; default: the deepest features.")
     ] = None,
     channel: Annotated[
-        list[int] | None, typer.Option(help="Channel of the layer, from 0; may be given several times.")
+        list[int] | None,
+        typer.Option("--channel", "-n", help="Channel of the layer, from 0; may be given several times."),
     ] = None,
     neuron: Annotated[
         bool, typer.Option("--neuron", help="Excite a channel at the centre only, not everywhere.")
@@ -100,16 +103,34 @@ def _size(typed: str | None, model: ImageModel) -> tuple[int, int]:
     sides = re.fullmatch(r"(\d+)(?:[x×](\d+))?", typed.strip())
     if sides is None or 0 in (found := [int(side) for side in sides.groups() if side]):
         raise FeatureError(f"--size {typed}: give a number of pixels, or HEIGHTxWIDTH.")
+    if max(found) > _LARGEST:
+        raise FeatureError(f"--size {typed}: a side may have {_LARGEST} pixels at most.")
     return found[0], found[-1]
 
 
 def _magnitude(folder: Path, size: tuple[int, int], model: ImageModel) -> Tensor:
     from interp.features.visualisation import magnitude_of
-    from interp.images import pictures_in
+    from interp.images import ImageError, pictures_in
 
+    total: Tensor | None = None
+    used = 0
+    failed = []
     with progress_bar("reading pictures") as moved:
         files = pictures_in(folder)
-        return magnitude_of(files, size, channels=model.preprocess.channels, progress=moved)
+        for done, file in enumerate(files, start=1):
+            try:
+                one = magnitude_of([file], size, channels=model.preprocess.channels)
+            except ImageError as error:
+                failed.append(error)
+            else:
+                total = one if total is None else total + one
+                used += 1
+            moved(done, len(files))
+    for error in failed:
+        complain(error)
+    if total is None:
+        raise ImageError(f"none of the {len(files)} pictures in {folder} could be used.")
+    return total / used
 
 
 def _visualised(
@@ -157,6 +178,9 @@ def _known_ending(out: Path) -> None:
 
     if out.suffix and out.suffix.lower() not in _PAGES and not out.is_dir():
         raise FeatureError(f"--out {out}: give a folder, or a file of {', '.join(_PAGES)}.")
+    above = next((folder for folder in out.parents if folder.exists()), out)
+    if (above.is_file() and above != out) or (out.is_file() and not out.suffix):
+        raise FeatureError(f"--out {out}: {above if above.is_file() else out} is a file, not a folder.")
 
 
 def _written(found: list[Visualisation], out: Path) -> list[Path]:
