@@ -71,8 +71,8 @@ def _usable(pictures: list[Path]) -> list[Path]:
             failed.append(error)
     if not usable and len(failed) == 1:
         raise failed[0]
-    for error in failed:
-        complain(error)
+    for reason in failed:
+        complain(reason)
     if not usable:
         raise ImageError(f"none of the {len(pictures)} pictures could be used.")
     if failed:

@@ -126,8 +126,8 @@ def _magnitude(folder: Path, size: tuple[int, int], model: ImageModel) -> Tensor
                 total = one if total is None else total + one
                 used += 1
             moved(done, len(files))
-    for error in failed:
-        complain(error)
+    for reason in failed:
+        complain(reason)
     if total is None:
         raise ImageError(f"none of the {len(files)} pictures in {folder} could be used.")
     return total / used
