@@ -33,18 +33,20 @@ def channel(
     The examples of all channels are kept beside the pages, so another channel of the layer takes seconds.
     """
     from interp.features import channel_report, top_examples
+    from interp.features.origin import channels_of, check_channel
     from interp.files import write_whole
     from interp.models import load
 
     loaded = load(model, trust_pickle=trust_pickle)
     name = loaded.layers.resolve(layer) if layer is not None else loaded.default_layer
+    count = channels_of(loaded, name)
+    for number in channels:
+        check_channel(number, count, name)
     folder = out / plain(name)
     with progress_bar("looking for examples") as tick:
         examples = top_examples(loaded, name, images, out=folder, again=again, progress=tick)
     for file, reason in examples.failed.items():
         complain(reason if file in reason else f"{file}: {reason}")
-    for number in channels:
-        examples.channel(number)
     for number in channels:
         with progress_bar(f"channel {number}") as tick:
             found = channel_report(

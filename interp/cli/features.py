@@ -101,7 +101,7 @@ class _Asked:
 
 def _each(pictures: Sequence[Path], out: Path, work: Callable[[Path, str], Iterator[str]]) -> None:
     """Do the work for each picture and say what came of it."""
-    from interp.features.kernels import TooSmallError
+    from interp.features.errors import FeatureError
     from interp.images import ImageError
 
     out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def _each(pictures: Sequence[Path], out: Path, work: Callable[[Path, str], Itera
         try:
             for said in work(picture, unused(picture.stem, used)):
                 typer.echo(said)
-        except (ImageError, TooSmallError) as error:
+        except (ImageError, FeatureError) as error:
             failed += 1
             complain(error if picture.name in str(error) else f"{picture.name}: {error}")
     if failed:
