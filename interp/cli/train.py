@@ -43,7 +43,7 @@ KeepStatistics = Annotated[
     bool | None,
     typer.Option(
         "--keep-statistics/--learn-statistics",
-        help="Whether pre-trained batch norms stay as they are: better for few pictures or small batches.",
+        help="Whether batch norms stay as they are: better for few pictures. Default: if they are trained.",
     ),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without pictures that cannot be used.")]
@@ -100,8 +100,8 @@ def classifier(
     chosen["stages"] = _stages(stage, chosen["stages"])
     if backbone is not None:
         chosen["backbone"] = backbone
-    if keep_statistics is not None:
-        chosen["keep_statistics"] = keep_statistics
+    if keep_statistics is not None or untrained:
+        chosen["keep_statistics"] = bool(keep_statistics)
     chosen["augmentation"] = replace(chosen.get("augmentation", Augmentation()), padding=padding)
     settings = ClassifierSettings(
         folder=str(folder),
@@ -157,7 +157,7 @@ def segmentation(
         pretrained=not untrained,
         self_attention=self_attention,
         blur=blur,
-        keep_statistics=bool(keep_statistics),
+        keep_statistics=not untrained if keep_statistics is None else keep_statistics,
         valid=valid,
         seed=seed,
         skip_bad=skip_bad,
@@ -202,7 +202,7 @@ def superres(
         backbone=backbone,
         pretrained=not untrained,
         self_attention=self_attention,
-        keep_statistics=bool(keep_statistics),
+        keep_statistics=not untrained if keep_statistics is None else keep_statistics,
         valid=valid,
         seed=seed,
         skip_bad=skip_bad,

@@ -23,7 +23,8 @@ class Settings:
         seed: of everything that is random.
         weight_decay: decoupled, not of batch norms and biases.
         keep_statistics: the pre-trained batch norms keep their statistics, and learn nothing while they are
-            frozen. Better for a few hundred pictures or small batches; the course lets them go on.
+            frozen. Better for a few hundred pictures or small batches; the course lets them go on. Not for a
+            backbone with random weights, which has none to keep.
         skip_bad: go on without pictures that cannot be used.
         mixed_precision: half precision where it pays, on CUDA only.
         workers: processes that decode; default none where the pictures fit into memory.

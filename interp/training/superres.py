@@ -35,11 +35,10 @@ Loss = Literal["mse", "l1", "perceptual"]
 _SHOWN = 4
 
 STAGES = (
-    Stage("frozen", epochs=5, lr=1e-3, size=128, batch=16, frozen=True, pct_start=0.9),
-    Stage("unfrozen", epochs=5, lr=1e-3, lr_low=1e-5, size=128, batch=16, pct_start=0.9),
+    Stage("small", epochs=10, lr=2e-3, lr_low=2e-4, size=128, batch=4, pct_start=0.2),
     Stage("larger", epochs=3, lr=1e-4, lr_low=1e-6, size=256, batch=4, pct_start=0.3),
 )
-"""The course's steps at two sizes, shorter."""
+"""Two sizes, as in the course. The first stage alone was better than bicubic for 400 photographs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +61,7 @@ class SuperResolutionSettings(Settings):
 
     low: str
     stages: tuple[Stage, ...] = STAGES
+    keep_statistics: bool = True
     weight_decay: float = 1e-3
     loss: Loss = "perceptual"
     features: str = "efficientnet_lite0"

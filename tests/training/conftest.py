@@ -77,7 +77,7 @@ def make(labelled, masked, pairs):
     )
 
     untrained = {"backbone": "timm:test_resnet", "pretrained": False}
-    encoder = {"backbone": "timm:test_efficientnet", "pretrained": False}
+    encoder = {"backbone": "timm:test_efficientnet", "pretrained": False, "keep_statistics": False}
     kinds = {
         "classifier": (
             Classifier,
