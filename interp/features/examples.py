@@ -65,7 +65,7 @@ def top_examples(
     Example:
         >>> found = top_examples(interp.load(), "blocks.2", "sample_images", k=3)
         >>> [example.file.name for example in found.channel(5).examples]
-        ['coffee_and_shuttle.jpg', 'coffee_tall.jpg', 'cat_and_coffee.jpg']
+        ['rocket_close.jpg', 'cat_and_coffee.jpg', 'coffee_and_shuttle.jpg']
     """
     if k < 1:
         raise FeatureError(f"k={k}: give 1 or more.")
