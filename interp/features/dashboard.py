@@ -195,10 +195,10 @@ def _made_of(origin: Origin | None) -> tuple[npt.NDArray[np.float32] | None, str
         return None, "made of", None
     weights, name = origin.weights, origin.layer
     if origin.sees_picture and len(weights) == 3:
-        return weights.permute(1, 2, 0).numpy(), f"its kernel in {name}", None
+        return weights.permute(1, 2, 0).numpy(), f"kernel of {name}", None
     if origin.spatial:
-        mean = f", mean of {len(weights)} inputs" if len(weights) > 1 else ""
-        return weights.mean(0).numpy(), f"its kernel in {name}{mean}", None
+        mean = f" (mean of {len(weights)})" if len(weights) > 1 else ""
+        return weights.mean(0).numpy(), f"kernel of {name}{mean}", None
     flat = weights.flatten()
     order = flat.abs().sort(descending=True, stable=True).indices[:_INPUTS]
     order = order[flat[order].sort(descending=True, stable=True).indices]

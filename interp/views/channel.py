@@ -148,7 +148,8 @@ def _draw_histogram(page: Page, left: float, top: float, values: Numbers, reache
         _say(page, left, top, _WIDE, high, "no finite value")
         return
     axes = plot(page, left + inset, top, _WIDE - inset, high, 7.5)
-    low, most = float(finite.min()), float(max(finite.max(), reached if reached is not None else -np.inf))
+    shown = finite if reached is None or not np.isfinite(reached) else np.append(finite, reached)
+    low, most = float(shown.min()), float(shown.max())
     edges = np.linspace(low, most if most > low else low + 1, _BINS + 1)
     counts, _ = np.histogram(finite, edges)
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=BLUE, linewidth=0)

@@ -57,3 +57,12 @@ def test_maxima_that_are_no_numbers_are_said():
         page(maxima=[])
     with pytest.raises(ViewError, match=r"crops\[0\]"):
         page(crops=[Shown(np.zeros((3, 3)))])
+
+
+@pytest.mark.parametrize("reached", [-3.0, 0.5, 40.0])
+def test_the_drawn_picture_is_marked_wherever_it_lies(reached):
+    figure = page(reached=reached)
+    assert_inside(figure)
+    (marked,) = (axes for axes in figure.axes if axes.patches)
+    low, high = marked.get_xlim()
+    assert low <= marked.lines[-1].get_xdata()[0] <= high
