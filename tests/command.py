@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import signal
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -41,6 +43,17 @@ def interp(*arguments: object) -> Done:
             except SystemExit as stop:
                 code = int(stop.code or 0)
     return Done(code, out.getvalue(), complaints.getvalue())
+
+
+def started(*words: str) -> subprocess.Popen[str]:
+    """Start a process that hears Ctrl-C as in a terminal, even if the tests run in the background."""
+    return subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def save_classifier(folder: Path, size: int = 64) -> Path:

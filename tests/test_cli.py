@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import interp
+from command import interp, started
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
 
@@ -117,7 +117,7 @@ def test_ctrl_c_is_a_sentence_and_the_same_command_goes_on(tmp_path):
         shutil.copy(SAMPLES / "cat_small.jpg", folder / f"{number:03d}.jpg")
     command = [sys.executable, "-u", "-c", "from interp.cli import main; main()"]
     command += ["report", str(folder), "--out", str(tmp_path / "out"), "--top", "1"]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    running = started(*command)
     parts = tmp_path / "out" / ".parts"
     while not list(parts.glob("part-*.parquet")) and running.poll() is None:
         os.sched_yield()

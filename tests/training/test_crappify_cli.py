@@ -76,8 +76,8 @@ def test_ctrl_c_leaves_whole_files(tmp_path, good):
     for number in range(3000):
         (good / f"{number}.jpg").write_bytes(data)
     out = tmp_path / "poor"
-    command = [sys.executable, "-c", "from interp.cli import main; main()", "crappify", str(good), str(out)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    words = [sys.executable, "-c", "from interp.cli import main; main()", "crappify", str(good), str(out)]
+    running = command.started(*words)
     while not list(out.glob("*.jpg")) and running.poll() is None:
         os.sched_yield()
     running.send_signal(signal.SIGINT)
@@ -88,6 +88,6 @@ def test_ctrl_c_leaves_whole_files(tmp_path, good):
     assert not list(out.glob(".*"))
     for path in out.glob("*.jpg"):
         Image.open(path).load()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(list(out.glob("*.jpg"))) == 3003
