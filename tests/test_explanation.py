@@ -117,7 +117,8 @@ def again(explanation, **settings):
 
 @pytest.mark.parametrize("method", [m.name for m in interp.methods.methods()])
 def test_every_method_is_made_again(model, method):
-    again(interp.explain(model, noise(), targets.contrast("a", "c"), method), model=model)
+    made = again(interp.explain(model, noise(), targets.contrast("a", "c"), method), model=model)
+    assert made.method.name == method
 
 
 def test_picture_by_path_or_embedded(model, path):
@@ -252,26 +253,26 @@ def has_in_order(words, labels):
     labels = [" ".join(label.split()) for label in labels]
     assert set(labels) <= set(words)
     places = [words.index(label) for label in labels]
-    assert places == sorted(places)
+    return places == sorted(places)
 
 
 def test_pictures_by_methods(model, path):
     found = interp.explain(model, [path, noise(1)], "a", ["grad-cam", "layer-cam"])
     words = grid_words(found)
-    has_in_order(words, ["Grad-CAM", "LayerCAM"])
-    has_in_order(words, ["five.png", "picture 2"])
+    assert has_in_order(words, ["Grad-CAM", "LayerCAM"])
+    assert has_in_order(words, ["five.png", "picture 2"])
 
 
 def test_targets_by_layers(model):
     found = interp.explain(model, noise(), targets.several("a", "b"), layer=["early", "late"])
     words = grid_words(found)
-    has_in_order(words, ["early", "late"])
-    has_in_order(words, [found[0].title, found[2].title])
+    assert has_in_order(words, ["early", "late"])
+    assert has_in_order(words, [found[0].title, found[2].title])
 
 
 def test_classes_of_one_picture(model):
     found = interp.explain(model, noise(), targets.top(3))
-    has_in_order(grid_words(found), [e.title for e in found])
+    assert has_in_order(grid_words(found), [e.title for e in found])
 
 
 def test_pictures_with_different_predictions_keep_their_own_rows(monkeypatch):
@@ -357,5 +358,5 @@ def test_sample_paths_label_rows(default_model):
         default_model, [samples / "cat.jpg", samples / "coffee.jpg"], method=["cam", "hires-cam"]
     )
     words = grid_words(found)
-    has_in_order(words, ["CAM", "HiResCAM"])
+    assert has_in_order(words, ["CAM", "HiResCAM"])
     assert any(word.startswith("cat.jpg") for word in words)

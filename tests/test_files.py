@@ -57,6 +57,7 @@ def test_the_umask_is_never_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("umask is the whole process's"))
     with write_whole(tmp_path / "a") as part:
         part.write_text("x")
+    assert (tmp_path / "a").read_text() == "x"
 
 
 def test_threads_leave_one_whole_file(tmp_path):
