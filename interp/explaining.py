@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from interp.explanation import FORMAT, Explanation, ExplanationError, Explanations, pixels_hash
+from interp.explanation import FORMAT, Explanation, ExplanationError, Explanations
 from interp.images import Preprocess, open_image
 from interp.images.opening import Source
+from interp.images.pixels import pixels_hash
 from interp.layers import LayerError
 from interp.methods import Attribution, Method, attribute, get
 from interp.models import ImageModel, load

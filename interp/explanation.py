@@ -6,9 +6,7 @@ import base64
 import hashlib
 import io
 import json
-from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +16,23 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from interp.arranging import arrange
 from interp.files import write_whole
 from interp.images import Box
+from interp.images.pixels import pixels_hash
 from interp.methods import Method
 from interp.models import ImageModel, Prediction
 from interp.targets import CallableTarget, Target
-from interp.views import Scale, grid_figure, heat, overlay, three_panel, three_panel_figure
+from interp.views import (
+    Drawing,
+    Interpolation,
+    Scale,
+    grid_figure,
+    heat,
+    overlay,
+    three_panel,
+    three_panel_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,10 +63,14 @@ class Explanation:
         model: the model that was explained.
         path: where the picture came from, when it was a file.
 
+    What draws takes the choices of `interp.views.Drawing`: `opacity` and `threshold` (0 to 1), `colormap`
+    (a key of `interp.views.COLORMAPS`), `interpolation` ("nearest", "bilinear", "bicubic"). A wrong one is
+    a `ViewError`.
+
     Example:
         >>> explanation = interp.explain("efficientnet_lite0", "sample_images/cat.jpg")
         >>> explanation.show()
-        >>> explanation.save("cat.png")
+        >>> explanation.save("cat.png", opacity=0.4, colormap="viridis", interpolation="nearest")
     """
 
     map: torch.Tensor = field(repr=False)
@@ -97,16 +110,26 @@ class Explanation:
         size = "×".join(map(str, self.map.shape))
         return f"{self.method.title} · {self.layer} · {size} · {self.model.name}"
 
-    def heat(self, size: tuple[int, int] | None = None, colormap: str | None = None) -> Image.Image:
+    def heat(
+        self,
+        size: tuple[int, int] | None = None,
+        colormap: str | None = None,
+        interpolation: Interpolation = "bilinear",
+    ) -> Image.Image:
         """Return the map alone in colours, `size` = (width, height); by default the box's."""
         width, height = size or (round(self.box.width), round(self.box.height))
-        return heat(self.values, self.scale, (width, height), colormap)
+        return heat(self.values, self.scale, (width, height), colormap, interpolation)
 
     def overlay(
-        self, opacity: float = 0.6, colormap: str | None = None, threshold: float | None = None
+        self,
+        opacity: float = 0.6,
+        colormap: str | None = None,
+        threshold: float | None = None,
+        interpolation: Interpolation = "bilinear",
     ) -> Image.Image:
         """Return the map over the whole original; what the network never saw is faded."""
-        return overlay(self.picture, self.values, **self._drawing(opacity, colormap, threshold))
+        drawing = Drawing(opacity, colormap, threshold, interpolation)
+        return overlay(self.picture, self.values, **self._placed(drawing))
 
     def panel(
         self,
@@ -114,44 +137,56 @@ class Explanation:
         colormap: str | None = None,
         threshold: float | None = None,
         height: int = 224,
+        interpolation: Interpolation = "bilinear",
     ) -> Image.Image:
         """Return picture | map | overlay with words and a scale bar, drawn fast for many."""
-        style = self._drawing(opacity, colormap, threshold)
+        style = self._placed(Drawing(opacity, colormap, threshold, interpolation))
         title, caption = self.title, self.caption
         return three_panel(self.picture, self.values, title=title, caption=caption, height=height, **style)
 
     def show(
-        self, opacity: float = 0.6, colormap: str | None = None, threshold: float | None = None
+        self,
+        opacity: float = 0.6,
+        colormap: str | None = None,
+        threshold: float | None = None,
+        interpolation: Interpolation = "bilinear",
     ) -> Figure:
         """Return picture | map | overlay as a matplotlib figure, which a notebook displays."""
+        drawing = Drawing(opacity, colormap, threshold, interpolation)
         return three_panel_figure(
             self.picture,
             self.values,
             title=self.title,
             caption=self.caption,
             bar_label=f"{self.method.title}, raw",
-            **self._drawing(opacity, colormap, threshold),
+            **self._placed(drawing),
         )
 
-    def _drawing(self, opacity: float, colormap: str | None, threshold: float | None) -> dict[str, Any]:
-        return {
-            "box": self._corners,
-            "display": self.method.display,
-            "opacity": opacity,
-            "colormap": colormap,
-            "threshold": threshold,
-        }
+    def _placed(self, drawing: Drawing) -> dict[str, Any]:
+        return {"box": self._corners, "display": self.method.display, **asdict(drawing)}
 
     @property
     def _corners(self) -> tuple[float, float, float, float]:
         return (self.box.left, self.box.top, self.box.right, self.box.bottom)
 
-    def save(self, path: str | Path) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        opacity: float = 0.6,
+        colormap: str | None = None,
+        threshold: float | None = None,
+        interpolation: Interpolation = "bilinear",
+    ) -> Path:
         """Write a figure (`.png`, `.pdf`, `.svg`, `.jpg`, `.webp`), the map (`.npz`) or all of it (`.json`).
+
+        A figure is what `show` draws with the same choices. The other two keep none of them.
 
         Raises:
             ExplanationError: the ending is none of these.
+            ViewError: a choice is out of its range, or not on offer.
         """
+        drawing = Drawing(opacity, colormap, threshold, interpolation)
         path = Path(path)
         kind = path.suffix.lower()
         if kind not in (*FIGURES, ".npz", ".json"):
@@ -163,7 +198,7 @@ class Explanation:
                 with part.open("wb") as file:  # to a name in capitals numpy would append its own ending
                     np.savez_compressed(file, map=self.values, box=self._corners)
             else:
-                self.show().savefig(part, dpi=DPI)
+                self.show(**asdict(drawing)).savefig(part, dpi=DPI)
         return path
 
     def to_json(self) -> str:
@@ -216,7 +251,15 @@ class Explanation:
 class Explanations(list[Explanation]):
     """Several explanations, ordered by picture, then target, layer and method."""
 
-    def grid(self, opacity: float = 0.6, colormap: str | None = None, *, shared: bool = False) -> Figure:
+    def grid(
+        self,
+        opacity: float = 0.6,
+        colormap: str | None = None,
+        threshold: float | None = None,
+        interpolation: Interpolation = "bilinear",
+        *,
+        shared: bool = False,
+    ) -> Figure:
         """Return overlays in rows and columns.
 
         Columns are what varies fastest among the maps of one picture, rows all the rest. Methods that are
@@ -224,104 +267,44 @@ class Explanations(list[Explanation]):
 
         Raises:
             ExplanationError: there is nothing to draw.
+            ViewError: a choice is out of its range, or not on offer.
         """
+        drawing = Drawing(opacity, colormap, threshold, interpolation)
         if not self:
             raise ExplanationError("there is no explanation to draw.")
-        keys = _keys(self)
-        across = _fastest(self, keys)
-        rows: dict[_Key, dict[Hashable, Explanation]] = {}
-        columns: dict[Hashable, Explanation] = {}
-        for key, explanation in zip(keys, self, strict=True):
-            rest = (*key[:across], *key[across + 1 :])
-            rows.setdefault(rest, {})[key[across]] = explanation
-            columns.setdefault(key[across], explanation)
-        first = [next(iter(row.values())) for row in rows.values()]
-        varying = [axis for axis in _varying(keys) if axis != across]
-        numbers = {picture: i + 1 for i, picture in enumerate(_distinct([key[0] for key in keys]))}
+        arranged = arrange(self)
+        first = arranged.first
         return grid_figure(
             [explanation.picture for explanation in first],
-            [[_values(row.get(column)) for column in columns] for row in rows.values()],
-            row_labels=[
-                _row_label(_labels(e, numbers[key[0]], full=True), varying, across)
-                for e, key in zip(first, rows, strict=True)
-            ],
-            column_labels=[_labels(e, 0, full=len(numbers) == 1)[across] for e in columns.values()],
+            [[None if each is None else each.values for each in row] for row in arranged.rows],
+            row_labels=arranged.row_labels,
+            column_labels=arranged.column_labels,
             boxes=[explanation._corners for explanation in first],
             display=[explanation.method.display for explanation in first],
-            opacity=opacity,
-            colormap=colormap,
             shared=shared,
             native=True,
+            **asdict(drawing),
         )
 
-    def save(self, path: str | Path) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        opacity: float = 0.6,
+        colormap: str | None = None,
+        threshold: float | None = None,
+        interpolation: Interpolation = "bilinear",
+    ) -> Path:
         """Write the grid as a figure (`.png`, `.pdf`, `.svg`, `.jpg`, `.webp`).
 
         Raises:
             ExplanationError: the ending is none of these, or there is nothing to draw.
+            ViewError: a choice is out of its range, or not on offer.
         """
         path = Path(path)
         if path.suffix.lower() not in FIGURES:
             raise ExplanationError(f"{path.name}: end the name in {', '.join(FIGURES)}.")
-        figure = self.grid()
+        figure = self.grid(opacity, colormap, threshold, interpolation)
         with write_whole(path) as part:
             figure.savefig(part, dpi=DPI)
         return path
-
-
-def pixels_hash(picture: Image.Image) -> str:
-    """Return the SHA-256 of a picture's RGB pixels."""
-    return hashlib.sha256(picture.convert("RGB").tobytes()).hexdigest()
-
-
-_Key = tuple[Hashable, ...]
-_PICTURE, _TARGET, _LAYER, _METHOD = 0, 2, 3, 4
-
-
-def _keys(explanations: Sequence[Explanation]) -> list[_Key]:
-    """Return what tells explanations apart: picture, model, target, layer, method and how often before."""
-    pixels = {id(e.picture): e.picture for e in explanations}
-    hashes = {number: pixels_hash(picture) for number, picture in pixels.items()}
-    keys: list[_Key] = []
-    repetitions: Counter[_Key] = Counter()
-    for e in explanations:
-        key = (hashes[id(e.picture)], id(e.model), e.target, e.layer, e.method)
-        keys.append((*key, repetitions[key]))
-        repetitions[key] += 1
-    return keys
-
-
-def _labels(explanation: Explanation, picture: int, *, full: bool) -> tuple[str, str, str, str, str, str]:
-    """Return a key in words; `full` with the target's probability, which is that of one picture."""
-    name = Path(explanation.path).name if explanation.path else f"picture {picture}"
-    target = explanation.title if full else explanation.target.name
-    return name, explanation.model.name, target, explanation.layer, explanation.method.title, ""
-
-
-def _distinct(items: Iterable[Hashable]) -> list[Hashable]:
-    return list(dict.fromkeys(items))
-
-
-def _varying(keys: Sequence[_Key]) -> list[int]:
-    return [axis for axis, values in enumerate(zip(*keys, strict=True)) if len(set(values)) > 1]
-
-
-def _fastest(explanations: Sequence[Explanation], keys: Sequence[_Key]) -> int:
-    """Return which part of the keys makes the columns: the last that varies among the maps of a picture."""
-    pictures: dict[Hashable, list[_Key]] = {}
-    for key in keys:
-        pictures.setdefault(key[0], []).append(key)
-    alike = len({e.method.display for e in explanations}) == 1
-    last = _METHOD if alike else _LAYER
-    return max((axis for own in pictures.values() for axis in _varying(own) if axis <= last), default=last)
-
-
-def _values(explanation: Explanation | None) -> npt.NDArray[np.float32] | None:
-    return None if explanation is None else explanation.values
-
-
-def _row_label(labels: Sequence[str], varying: Sequence[int], across: int) -> str:
-    """Return two lines at most: the first thing that varies between rows, and the others."""
-    alone = labels[_PICTURE] if across == _TARGET else labels[_TARGET]
-    shown = [labels[axis] for axis in varying if labels[axis]] or [alone]
-    return "\n".join([shown[0], " · ".join(shown[1:])]).strip()

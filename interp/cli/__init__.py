@@ -26,6 +26,7 @@ from interp.cli import crappify  # noqa: F401
 # isort: on
 from interp.cli.options import app
 from interp.cli.printing import complain
+from interp.sentences import is_sentence
 
 __all__ = ["app", "main"]
 
@@ -40,8 +41,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        known = type(error).__module__.startswith("interp.") or isinstance(error, OSError)
-        if not known or os.environ.get("INTERP_TRACEBACK"):
+        if not is_sentence(error) or os.environ.get("INTERP_TRACEBACK"):
             raise
         complain(error)
         sys.exit(2)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,6 +15,7 @@ from interp.cli.printing import complain
 
 if TYPE_CHECKING:
     from interp.explanation import Explanations
+    from interp.views import Drawing, Interpolation
 
 
 @app.command()
@@ -31,6 +33,16 @@ def explain(
     save: Annotated[
         list[str] | None, typer.Option(help="png (default), pdf, svg, webp, json or npz; several times.")
     ] = None,
+    opacity: Annotated[float, typer.Option(help="Share of the heat over the picture, 0 to 1.")] = 0.6,
+    colormap: Annotated[
+        str | None, typer.Option(help="As magma, viridis or, for signed maps, RdBu_r; else the method's own.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Part of the maximum, 0 to 1, under which the picture has no heat.")
+    ] = None,
+    smoothing: Annotated[
+        str, typer.Option(help="Between the cells of a map: nearest, bilinear or bicubic.")
+    ] = "bilinear",
     trust_pickle: Trust = False,
 ) -> None:
     """Explain pictures. Several methods, layers or classes make a grid for each picture."""
@@ -39,7 +51,9 @@ def explain(
     from interp.explanation import FIGURES, ExplanationError
     from interp.images import ImageError
     from interp.models import load
+    from interp.views import Drawing
 
+    drawing = Drawing(opacity, colormap, threshold, cast("Interpolation", smoothing))
     target = targets.several(*classes) if classes else targets.top(top)
     layers: Any = "stages" if layer == ["stages"] else layer
     kinds = [kind.lower().lstrip(".") for kind in save or ["png"]]
@@ -60,23 +74,26 @@ def explain(
         for explanation in found:
             said = explanation.scale.verdict or explanation.scale.text
             typer.echo(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
-        for written in _save(found, out, unused(picture.stem, used), kinds):
+        for written in _save(found, out, unused(picture.stem, used), kinds, drawing):
             typer.echo(f"  → {written}")
     if failed:
         complain(f"{failed} of {len(pictures)} pictures could not be explained.")
         raise typer.Exit(1)
 
 
-def _save(found: Explanations, out: Path, stem: str, kinds: Sequence[str]) -> Iterator[Path]:
+def _save(
+    found: Explanations, out: Path, stem: str, kinds: Sequence[str], drawing: Drawing
+) -> Iterator[Path]:
+    choices = asdict(drawing)
     for kind in kinds:
         if len(found) == 1:
-            yield found[0].save(out / f"{stem}.{kind}")
+            yield found[0].save(out / f"{stem}.{kind}", **choices)
         elif kind in ("json", "npz"):
             for each in found:
                 parts = (each.target.name, each.layer, each.method.name)
                 yield each.save(out / f"{stem}.{'.'.join(map(plain, parts))}.{kind}")
         else:
-            yield found.save(out / f"{stem}.{kind}")
+            yield found.save(out / f"{stem}.{kind}", **choices)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Pixels of every depth and mode, as eight-bit RGB."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,16 @@ def pil_to_rgb(image: Image.Image, name: str) -> Image.Image:
     # An orientation that stayed behind would be applied again by the next reader.
     rgb.info = {}
     return rgb
+
+
+def pixels_hash(picture: Image.Image) -> str:
+    """Returns the SHA-256 of a picture's RGB pixels, as 64 hexadecimal digits.
+
+    Example:
+        >>> pixels_hash(Image.new("RGB", (1, 1)))[:8]
+        '709e80c8'
+    """
+    return hashlib.sha256(picture.convert("RGB").tobytes()).hexdigest()
 
 
 def array_to_rgb(array: NDArray[Any], name: str) -> Image.Image:

@@ -14,6 +14,7 @@ from interp.views.concepts import concept_maps_figure, concepts_figure
 from interp.views.confusion import confusion_figure
 from interp.views.contact_sheet import Tile, contact_sheet
 from interp.views.curves import training_curves
+from interp.views.drawing import Drawing
 from interp.views.examples import examples_figure
 from interp.views.figures import three_panel_figure
 from interp.views.filters import filters_figure
@@ -55,6 +56,7 @@ __all__ = [
     "Box",
     "Colormap",
     "Display",
+    "Drawing",
     "Interpolation",
     "Mark",
     "Picture",

@@ -1,4 +1,4 @@
-"""What the figures of a training run take, checked: each complaint names the argument."""
+"""What views take, checked: each complaint names the argument."""
 
 from __future__ import annotations
 
@@ -91,6 +91,29 @@ def as_numbers(value: npt.ArrayLike, name: str) -> Numbers:
         raise ViewError(f"{name}: shape {array.shape}; give numbers of one axis")
     array[~np.isfinite(array)] = np.nan
     return array
+
+
+def check_part(name: str, value: float) -> float:
+    """Return `value` where it is from 0 to 1.
+
+    Args:
+        name: of the argument, for the message.
+        value: the number.
+
+    Raises:
+        ViewError: it is not.
+
+    Example:
+        >>> check_part("opacity", 0.4)
+        0.4
+    """
+    try:
+        inside = 0.0 <= value <= 1.0
+    except TypeError:
+        inside = False
+    if not inside:
+        raise ViewError(f"{name} {value!r}: give a number from 0 to 1")
+    return value
 
 
 def same_length(name: str, given: int, wanted: int, of: str) -> None:

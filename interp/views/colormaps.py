@@ -12,6 +12,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from interp.views.checks import ViewError
 from interp.views.scale import Display, check_display
 
 Kind = Literal["sequential", "signed"]
@@ -90,7 +91,7 @@ def table(name: str) -> npt.NDArray[np.uint8]:
         rows 127 and 128 are one and the same neutral grey, so that zero has no tint.
 
     Raises:
-        ValueError: no such table is offered; the message names near misses.
+        ViewError: no such table is offered; the message names near misses.
 
     Example:
         >>> table("magma").shape
@@ -113,7 +114,7 @@ def check_colormap(name: str) -> str:
     """Return `name` where it is offered.
 
     Raises:
-        ValueError: no such table is offered; the message names near misses.
+        ViewError: no such table is offered; the message names near misses.
 
     Example:
         >>> check_colormap("cividis")
@@ -124,4 +125,4 @@ def check_colormap(name: str) -> str:
     by_lower = {key.lower(): key for key in COLORMAPS}
     near = [by_lower[key] for key in get_close_matches(str(name).lower(), by_lower, cutoff=0.5)]
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
-    raise ValueError(f"no colormap {name!r}. {hint}On offer: {', '.join(COLORMAPS)}.")
+    raise ViewError(f"no colormap {name!r}. {hint}On offer: {', '.join(COLORMAPS)}.")

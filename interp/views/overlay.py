@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from interp.views.checks import ViewError, check_part
 from interp.views.colormaps import default_for, table
 from interp.views.scale import Display, Scale, normalise
 from interp.views.text import say
@@ -111,7 +112,7 @@ def overlay(
         >>> overlay(Image.new("RGB", (64, 48)), [[0.0, 1.0]], box=(8, 0, 56, 48)).size
         (64, 48)
     """
-    _check_part("opacity", opacity)
+    check_part("opacity", opacity)
     scale = scale or Scale.of(map, display)
     colours = table(colormap or default_for(scale.display))
     seen = picture.convert("RGB")
@@ -225,13 +226,27 @@ def covered(size: Size, box: Box | None) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
+def check_interpolation(name: Interpolation) -> Interpolation:
+    """Return `name` where it is one of the three.
+
+    Raises:
+        ViewError: it is not.
+
+    Example:
+        >>> check_interpolation("nearest")
+        'nearest'
+    """
+    if name not in _RESAMPLING:
+        names = ", ".join(map(repr, _RESAMPLING))
+        raise ViewError(f"interpolation {name!r}: give one of {names}")
+    return name
+
+
 def _resampled(
     levels: npt.NDArray[np.float32], size: Size, box: Box | None, interpolation: Interpolation
 ) -> npt.NDArray[np.float32]:
     """The map's value at the centre of every covered pixel."""
-    if interpolation not in _RESAMPLING:
-        names = ", ".join(map(repr, _RESAMPLING))
-        raise ValueError(f"interpolation {interpolation!r}: give one of {names}")
+    check_interpolation(interpolation)
     left, top, right, bottom = box or (0.0, 0.0, float(size[0]), float(size[1]))
     x0, y0, x1, y1 = covered(size, box)
     (pad_x, from_x, to_x), (pad_y, from_y, to_y) = (
@@ -270,11 +285,6 @@ def _coloured(levels: npt.NDArray[np.float32], colours: npt.NDArray[np.uint8]) -
 def _drawn(levels: npt.NDArray[np.float32], scale: Scale, threshold: float | None) -> Image.Image | None:
     if threshold is None:
         return None
-    _check_part("threshold", threshold)
+    check_part("threshold", threshold)
     strength = np.abs(levels - scale.nothing) / (1.0 - scale.nothing)
     return Image.fromarray((strength >= threshold).astype(np.uint8) * 255)
-
-
-def _check_part(name: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name} {value!r}: give a number from 0 to 1")

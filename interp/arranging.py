@@ -1,0 +1,113 @@
+"""What stands in the rows and the columns of a grid of explanations, and what is written beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from interp.images.pixels import pixels_hash
+
+if TYPE_CHECKING:
+    from interp.explanation import Explanation
+
+_Key = tuple[Hashable, ...]
+_PICTURE: Final = 0
+_TARGET: Final = 2
+_LAYER: Final = 3
+_METHOD: Final = 4
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Explanations in rows and columns.
+
+    Attributes:
+        rows: for each column an explanation, or None where there is none.
+        first: of each row; picture, box and display are those of the whole row.
+        row_labels: one for each row; two lines at most.
+        column_labels: one for each column.
+    """
+
+    rows: list[list[Explanation | None]]
+    first: list[Explanation]
+    row_labels: list[str]
+    column_labels: list[str]
+
+
+def arrange(explanations: Sequence[Explanation]) -> Arrangement:
+    """Return explanations in rows and columns.
+
+    Columns are what varies fastest among the maps of one picture, rows all the rest. Methods that are
+    drawn differently (positive, signed) stand in rows, because a row is drawn in one way.
+
+    Args:
+        explanations: at least one.
+    """
+    keys = _keys(explanations)
+    across = _fastest(explanations, keys)
+    rows: dict[_Key, dict[Hashable, Explanation]] = {}
+    columns: dict[Hashable, Explanation] = {}
+    for key, explanation in zip(keys, explanations, strict=True):
+        rest = (*key[:across], *key[across + 1 :])
+        rows.setdefault(rest, {})[key[across]] = explanation
+        columns.setdefault(key[across], explanation)
+    first = [next(iter(row.values())) for row in rows.values()]
+    varying = [axis for axis in _varying(keys) if axis != across]
+    numbers = {picture: i + 1 for i, picture in enumerate(_distinct([key[0] for key in keys]))}
+    return Arrangement(
+        [[row.get(column) for column in columns] for row in rows.values()],
+        first,
+        [
+            _row_label(_labels(e, numbers[key[0]], full=True), varying, across)
+            for e, key in zip(first, rows, strict=True)
+        ],
+        [_labels(e, 0, full=len(numbers) == 1)[across] for e in columns.values()],
+    )
+
+
+def _keys(explanations: Sequence[Explanation]) -> list[_Key]:
+    """Return what tells explanations apart: picture, model, target, layer, method and how often before."""
+    pixels = {id(e.picture): e.picture for e in explanations}
+    hashes = {number: pixels_hash(picture) for number, picture in pixels.items()}
+    keys: list[_Key] = []
+    repetitions: Counter[_Key] = Counter()
+    for e in explanations:
+        key = (hashes[id(e.picture)], id(e.model), e.target, e.layer, e.method)
+        keys.append((*key, repetitions[key]))
+        repetitions[key] += 1
+    return keys
+
+
+def _labels(explanation: Explanation, picture: int, *, full: bool) -> tuple[str, str, str, str, str, str]:
+    """Return a key in words; `full` with the target's probability, which is that of one picture."""
+    name = Path(explanation.path).name if explanation.path else f"picture {picture}"
+    target = explanation.title if full else explanation.target.name
+    return name, explanation.model.name, target, explanation.layer, explanation.method.title, ""
+
+
+def _distinct(items: Iterable[Hashable]) -> list[Hashable]:
+    return list(dict.fromkeys(items))
+
+
+def _varying(keys: Sequence[_Key]) -> list[int]:
+    return [axis for axis, values in enumerate(zip(*keys, strict=True)) if len(set(values)) > 1]
+
+
+def _fastest(explanations: Sequence[Explanation], keys: Sequence[_Key]) -> int:
+    """Return which part of the keys makes the columns: the last that varies among the maps of a picture."""
+    pictures: dict[Hashable, list[_Key]] = {}
+    for key in keys:
+        pictures.setdefault(key[0], []).append(key)
+    alike = len({e.method.display for e in explanations}) == 1
+    last = _METHOD if alike else _LAYER
+    return max((axis for own in pictures.values() for axis in _varying(own) if axis <= last), default=last)
+
+
+def _row_label(labels: Sequence[str], varying: Sequence[int], across: int) -> str:
+    """Return two lines at most: the first thing that varies between rows, and the others."""
+    alone = labels[_PICTURE] if across == _TARGET else labels[_TARGET]
+    shown = [labels[axis] for axis in varying if labels[axis]] or [alone]
+    return "\n".join([shown[0], " · ".join(shown[1:])]).strip()

@@ -1,0 +1,137 @@
+"""What is asked: the class, the method and the layer, and the maps that answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+import interp
+from interp.explanation import Explanation
+from interp.explorer.drawing import shrunk
+from interp.explorer.links import remember
+from interp.explorer.networks import Network
+from interp.explorer.page import Sight
+from interp.explorer.pictures import Chosen
+from interp.explorer.words import say
+from interp.methods import Method, get, methods
+from interp.models import Prediction
+from interp.targets import AnyTarget, several
+
+METHOD = "grad-cam"
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda c: c.digest})
+def predicted(sight_network: Network, picture: Chosen, top: int = 5) -> tuple[Prediction, ...]:
+    """Return the classes that the network considers, likeliest first; none where it is no classifier."""
+    model = sight_network.model
+    return model.predict([picture.picture], top)[0] if model.task == "classification" else ()
+
+
+@st.cache_resource(max_entries=48, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda c: c.digest})
+def explained(
+    network: Network,
+    picture: Chosen,
+    targets: tuple[str | int | None, ...],
+    method_names: tuple[str, ...],
+    layers: tuple[str, ...] | None,
+) -> tuple[Explanation, ...]:
+    """Return maps in the order of targets, layers and methods, over a picture of the screen's size.
+
+    Everybody who asks the same gets the same, so they are not to be changed.
+    """
+    asked: AnyTarget = targets[0] if len(targets) == 1 else several(*targets)
+    found = interp.explain(
+        network.model,
+        [picture.picture],
+        asked,
+        list(method_names),
+        None if layers is None else list(layers),
+    )
+    small = shrunk(found[0])
+    return tuple(replace(each, picture=small.picture, box=small.box) for each in found)
+
+
+def whole(explanation: Explanation, picture: Chosen) -> Explanation:
+    """Return it over the original again, to be saved."""
+    box = explanation.model.preprocess.box(picture.picture.size)
+    path = None if picture.path is None else str(picture.path)
+    return replace(explanation, picture=picture.picture, box=box, path=path)
+
+
+def class_names(network: Network) -> tuple[str, ...]:
+    """Return how the classes are asked for: by name, or by index where two share one."""
+    labels = network.model.labels
+    count = Counter(labels)
+    return tuple(name if count[name] == 1 else str(index) for index, name in enumerate(labels))
+
+
+def name_of(network: Network, prediction: Prediction) -> str:
+    """Return how a predicted class is asked for."""
+    names = class_names(network)
+    return names[prediction.index] if prediction.index < len(names) else str(prediction.index)
+
+
+def asked_class(sight: Sight) -> str | None:
+    """Return the class that is asked about, or None for the predicted one."""
+    if sight.network.model.task != "classification":
+        return None
+    names = class_names(sight.network)
+    chosen: str | None = remember("class", None, names or None)
+    return chosen
+
+
+def choose_class(sight: Sight) -> str | None:
+    """Draw the list of all classes, and return the one that is asked about."""
+    chosen = asked_class(sight)
+    if sight.network.model.task != "classification":
+        return None
+    names = class_names(sight.network)
+    labels = sight.network.model.labels
+    st.selectbox(
+        say("Ask about any class"),
+        names or [str(index) for index in range(len(predicted(sight.network, sight.picture, 1000)))],
+        index=None,
+        key="class",
+        format_func=lambda name: f"{labels[int(name)]} ({name})" if name.isdigit() else name,
+        placeholder=say("what it predicts"),
+        persist_state="session",
+    )
+    return chosen
+
+
+def choose_method() -> Method:
+    """Draw the list of registered methods, and return the chosen one."""
+    known = {method.name: method for method in methods()}
+    remember("method", METHOD, known)
+    st.selectbox(
+        say("Method"),
+        list(known),
+        key="method",
+        format_func=lambda name: known[name].title,
+        persist_state="session",
+    )
+    method = get(st.session_state["method"])
+    st.caption(f"`{method.formula}` · {method.paper} · {method.cost}")
+    return method
+
+
+def stage_layers(network: Network) -> tuple[str, ...]:
+    """Return the layers at the ends of the stages, the default among them, in the network's order."""
+    table = network.model.layers
+    names = {*table.stages, *([table.default] if table.default else [])}
+    return tuple(layer.name for layer in table if layer.name in names)
+
+
+def default_layer(network: Network, layers: Sequence[str]) -> str:
+    """Return the layer that is shown when nobody says."""
+    default = network.model.layers.default
+    return default if default in layers else layers[-1]
+
+
+def layer_title(network: Network, name: str) -> str:
+    """Return a layer with the size of its grid."""
+    shape = network.model.layers[network.model.layers.resolve(name)].shape
+    return name if shape is None or len(shape) != 3 else f"{name} · {shape[1]}×{shape[2]}"

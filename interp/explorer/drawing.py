@@ -1,0 +1,140 @@
+"""Explanations as cells of the viewer, drawn by the same views as everywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from interp.explanation import Explanation, pixels_hash
+from interp.explorer.parts import Cell, as_jpeg, as_png
+from interp.explorer.words import say
+from interp.images import Box
+from interp.views import Interpolation, Scale, bar, framed_heat, number, overlay
+
+LONGEST = 900
+BAR = (256, 1)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a map is drawn; the opacity is the page's own."""
+
+    colormap: str | None = None
+    threshold: float = 0.0
+    interpolation: Interpolation = "bilinear"
+
+
+def shrunk(explanation: Explanation, longest: int = LONGEST) -> Explanation:
+    """Return it over a picture of at most `longest` pixels a side, with the box that belongs to it."""
+    width, height = explanation.picture.size
+    part = longest / max(width, height)
+    if part >= 1:
+        return explanation
+    size = (max(1, round(width * part)), max(1, round(height * part)))
+    across, down = size[0] / width, size[1] / height
+    box = explanation.box
+    return replace(
+        explanation,
+        picture=explanation.picture.resize(size, reducing_gap=3.0),
+        box=Box(box.left * across, box.top * down, box.right * across, box.bottom * down),
+    )
+
+
+def _content(explanation: Explanation) -> tuple[object, ...]:
+    """Return what a drawing depends on. Not the `id`: those of the dead are used again."""
+    box = explanation.box.to_json()
+    return pixels_hash(explanation.picture), explanation.values.tobytes(), box, explanation.method.display
+
+
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Explanation: _content})
+def layers_of(explanation: Explanation, drawing: Drawing) -> tuple[str, str]:
+    """Return the picture and the map in full strength, whose mix by the opacity is `Explanation.overlay`."""
+    under = overlay(explanation.picture, explanation.values, box=corners(explanation), opacity=0.0, words=False)
+    over = overlay(
+        explanation.picture,
+        explanation.values,
+        box=corners(explanation),
+        scale=explanation.scale,
+        opacity=1.0,
+        colormap=drawing.colormap,
+        threshold=drawing.threshold or None,
+        interpolation=drawing.interpolation,
+    )
+    return as_jpeg(under), as_jpeg(over)
+
+
+def cell_of(explanation: Explanation, drawing: Drawing, title: str = "", note: str = "") -> Cell:
+    """Return an explanation as one cell of the viewer."""
+    under, over = layers_of(explanation, drawing)
+    width, height = explanation.picture.size
+    left, top, right, bottom = corners(explanation)
+    return Cell(
+        under,
+        alt_of(explanation),
+        over,
+        title,
+        note,
+        explanation.values,
+        (left / width, top / height, right / width, bottom / height),
+        scale_of(explanation.scale, drawing),
+        ends_of(explanation.scale),
+    )
+
+
+def heat_cell(explanation: Explanation, drawing: Drawing, title: str = "", note: str = "") -> Cell:
+    """Return the map alone, in the picture's frame."""
+    heat = framed_heat(
+        explanation.values,
+        explanation.scale,
+        explanation.picture.size,
+        box=corners(explanation),
+        colormap=drawing.colormap,
+        interpolation=drawing.interpolation,
+    )
+    return replace(cell_of(explanation, drawing, title, note), under=as_jpeg(heat), over=None)
+
+
+def scale_of(scale: Scale, drawing: Drawing) -> str | None:
+    """Return the colours from low to high, or None where nothing is drawn."""
+    return None if scale.verdict else as_png(bar(scale, drawing.colormap, BAR))
+
+
+def ends_of(scale: Scale) -> tuple[str, ...]:
+    """Return what the first and the last colour stand for, or why there is nothing to see."""
+    return (say(scale.verdict),) if scale.verdict else (number(scale.low), number(scale.high))
+
+
+def alt_of(explanation: Explanation) -> str:
+    """Return in a sentence what a map over a picture shows, for those who cannot see it."""
+    if explanation.scale.verdict:
+        return say(
+            "Map for {target} at layer {layer}: {verdict}.",
+            target=explanation.target.name,
+            layer=explanation.layer,
+            verdict=say(explanation.scale.verdict),
+        )
+    return say(
+        "Map for {target} at layer {layer}; strongest {place}.",
+        target=explanation.target.name,
+        layer=explanation.layer,
+        place=_place(explanation),
+    )
+
+
+def _place(explanation: Explanation) -> str:
+    """Return where the strongest value lies in the picture, in words."""
+    values = explanation.values
+    row, column = divmod(int(abs(values).argmax() if explanation.scale.low < 0 else values.argmax()), values.shape[1])
+    left, top, right, bottom = corners(explanation)
+    x = (left + (column + 0.5) / values.shape[1] * (right - left)) / explanation.picture.width
+    y = (top + (row + 0.5) / values.shape[0] * (bottom - top)) / explanation.picture.height
+    across = (say("left"), say("in the middle"), say("right"))[min(int(3 * x), 2)]
+    down = (say("at the top"), say("half way down"), say("at the bottom"))[min(int(3 * y), 2)]
+    return f"{down}, {across}"
+
+
+def corners(explanation: Explanation) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) of what the map covers."""
+    box = explanation.box
+    return (box.left, box.top, box.right, box.bottom)

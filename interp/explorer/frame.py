@@ -1,0 +1,129 @@
+"""The frame around every page: language, picture, network, what is seen and what is asked."""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.resources import files
+from typing import cast
+
+import streamlit as st
+
+from interp.explorer import links
+from interp.explorer.asking import asked_class, predicted
+from interp.explorer.networks import choose_network
+from interp.explorer.page import Page, Sight
+from interp.explorer.pages import PAGES
+from interp.explorer.parts import as_jpeg
+from interp.explorer.pictures import choose_picture
+from interp.explorer.words import LANGUAGES, problem, say
+
+_log = logging.getLogger(__name__)
+THUMBNAIL = 88
+
+
+def main() -> None:
+    """Run the explorer: everything that `streamlit run app.py` shows."""
+    links.adopt()
+    st.set_page_config(page_title="interp", page_icon=":material/visibility:", layout="wide")
+    _style()
+    choose_language()
+    pages = [
+        st.Page(partial(show, page), title=say(page.title), icon=page.icon, url_path=page.name, default=number == 0)
+        for number, page in enumerate(PAGES)
+    ]
+    st.navigation(pages, position="top").run()
+
+
+def show(page: Page) -> None:
+    """Draw one page with its frame."""
+    with _sentences():
+        if page.tasks:
+            _draw_with_sight(page)
+        else:
+            _title(page)
+            cast("DrawAlone", page.draw)()
+    links.publish()
+
+
+def _draw_with_sight(page: Page) -> None:
+    with st.sidebar:
+        picture = choose_picture()
+        with st.spinner(say("Opening the network …"), show_time=True):
+            network = choose_network()
+    _title(page)
+    if picture is None or network is None:
+        st.info(say("Choose a picture and a network in the side bar."))
+        return
+    sight = Sight(picture, network)
+    _seen(sight)
+    task = network.model.task
+    if task not in page.tasks:
+        st.info(say(_OTHER[task]))
+        return
+    cast("DrawSight", page.draw)(sight)
+
+
+_OTHER = {
+    "classification": "This network names what a whole picture shows; this page is for networks that name every pixel.",
+    "segmentation": "This network names every pixel; the page Segmentation is made for it.",
+    "image": "This network makes pictures; the pages Inside and Style look into it.",
+}
+
+
+def choose_language() -> None:
+    """Draw the choice of a language; at first it is that of the visitor's browser."""
+    locale = st.context.locale or "en"
+    links.remember("lang", "zh" if locale.startswith("zh") else "en", LANGUAGES)
+    with st.sidebar:
+        st.segmented_control(
+            "Language · 语言",
+            list(LANGUAGES),
+            key="lang",
+            format_func=LANGUAGES.__getitem__,
+            label_visibility="collapsed",
+            persist_state="session",
+            required=True,
+        )
+
+
+def _title(page: Page) -> None:
+    st.html(f"<h1 class='interp-title'>{html.escape(say(page.title))}</h1><p class='interp-about'>{html.escape(say(page.about))}</p>")
+
+
+def _seen(sight: Sight) -> None:
+    """Draw the strip that stays in sight: the picture, what the network says, what is asked."""
+    small = sight.picture.picture.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    classes = predicted(sight.network, sight.picture)
+    said = " · ".join(f"<b>{html.escape(p.name)}</b> {100 * p.probability:.0f} %" for p in classes[:3])
+    asked = asked_class(sight)
+    if asked is not None and asked.isdigit() and sight.network.model.labels:
+        asked = sight.network.model.labels[int(asked)]
+    lines = [f"<span>{html.escape(say('It sees'))} {said}</span>"] if said else []
+    if classes:
+        lines.append(f"<span>{html.escape(say('Asked about'))} <b>{html.escape(asked or classes[0].name)}</b></span>")
+    lines.append(f"<span class='quiet'>{html.escape(sight.picture.name)} · {html.escape(sight.network.model.name)}</span>")
+    alt = html.escape(say("The picture that is looked at: {name}", name=sight.picture.name), quote=True)
+    with st.container(key="sight"):
+        st.html(f"<div class='interp-sight'><img src='{as_jpeg(small)}' alt='{alt}'><div>{''.join(lines)}</div></div>")
+
+
+def _style() -> None:
+    st.html(f"<style>{(files('interp.explorer') / 'style.css').read_text(encoding='utf-8')}</style>")
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Show a known failure as its sentence, and keep the details of any other in the server's log."""
+    try:
+        yield
+    except Exception as error:
+        sentence = problem(error)
+        if sentence is None:
+            _log.exception("the page failed")
+            sentence = say("This should not have happened. The server's log says more.")
+        st.error(sentence, icon=":material/error:")

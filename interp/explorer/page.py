@@ -1,0 +1,39 @@
+"""What a page is, and what it is given: the picture and the network that are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from interp.explorer.networks import Network
+from interp.explorer.pictures import Chosen
+from interp.models import Task
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is looked at on every page."""
+
+    picture: Chosen
+    network: Network
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the explorer.
+
+    Attributes:
+        name: in its address.
+        title: in English; `say` has the other languages.
+        icon: of the Material set that Streamlit brings along.
+        about: a line under the title, in English.
+        draw: draws it. Pages that need no picture get None.
+        tasks: of the networks that it can look into; none where it needs neither picture nor network.
+    """
+
+    name: str
+    title: str
+    icon: str
+    about: str
+    draw: Callable[[Sight], None] | Callable[[], None]
+    tasks: tuple[Task, ...] = ("classification", "segmentation", "image")

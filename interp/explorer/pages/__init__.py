@@ -1,0 +1,6 @@
+"""The pages, in the order of the menu. A new one is a file here and a row in this table."""
+
+from interp.explorer.page import Page
+from interp.explorer.pages import look
+
+PAGES: tuple[Page, ...] = (look.PAGE,)

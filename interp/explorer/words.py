@@ -1,0 +1,78 @@
+"""What the explorer says, in the visitor's language. English is the key, as in gettext."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+import streamlit as st
+
+from interp.sentences import is_sentence
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+
+
+def language() -> str:
+    """Return the language of this visit: a key of `LANGUAGES`."""
+    return str(st.session_state.get("lang", "en"))
+
+
+def say(text: str, **values: object) -> str:
+    """Return `text` in the visitor's language, with `{name}` replaced by values.
+
+    Example:
+        >>> say("{count} pictures", count=3)
+        '3 pictures'
+    """
+    said = chinese().get(text, text) if language() == "zh" else text
+    return said.format(**values) if values else said
+
+
+def told(error: BaseException) -> str:
+    """Return the sentence of an error of this package, in the visitor's language where it is known there."""
+    sentence = str(error)
+    if language() != "zh":
+        return sentence
+    for pattern, translation in _sentences():
+        if found := pattern.fullmatch(sentence):
+            return translation.format(**found.groupdict())
+    return say("This did not work: {reason}", reason=sentence)
+
+
+def problem(error: Exception) -> str | None:
+    """Return what to say of an error, or None of one that nobody foresaw."""
+    return told(error) if is_sentence(error) else None
+
+
+@lru_cache(maxsize=1)
+def chinese() -> Mapping[str, str]:
+    """Return English → Chinese for everything that is said."""
+    words: dict[str, str] = {}
+    for part in sorted((files("interp.explorer") / "chinese").iterdir(), key=lambda part: part.name):
+        if part.name.endswith(".json") and part.name != "errors.json":
+            words |= json.loads(part.read_text(encoding="utf-8"))
+    return words
+
+
+@lru_cache(maxsize=1)
+def _sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
+    text = (files("interp.explorer") / "chinese" / "errors.json").read_text(encoding="utf-8")
+    return tuple((as_pattern(english), translation) for english, translation in json.loads(text).items())
+
+
+def as_pattern(template: str) -> re.Pattern[str]:
+    """Return what matches a sentence made from `template`, whose `{name}` stand for any words.
+
+    Example:
+        >>> as_pattern("{name} is empty.").fullmatch("a.png is empty.")["name"]
+        'a.png'
+    """
+    parts = re.split(r"\{(\w+)\}", template)
+    literal, names = parts[0::2], parts[1::2]
+    pattern = re.escape(literal[0])
+    for name, rest in zip(names, literal[1:], strict=True):
+        pattern += f"(?P<{name}>.+?){re.escape(rest)}"
+    return re.compile(pattern, re.DOTALL)

@@ -1,0 +1,131 @@
+"""Long work: begun by a press, seen with an estimate, cancelled at any time, kept for whoever asks next."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import streamlit as st
+from cachetools import LRUCache
+
+from interp.explorer.words import say
+
+T = TypeVar("T")
+KEPT = 24
+RUNNING = "running"
+
+
+@dataclass
+class _Desk:
+    """What all sessions share: results, and places for as many jobs as there are cores."""
+
+    results: LRUCache[Hashable, Any] = field(default_factory=lambda: LRUCache(maxsize=KEPT))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    places: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
+    )
+
+
+class Meter:
+    """A progress bar with an estimate, called with (done, all).
+
+    Showing it is also where Streamlit ends a run that has been superseded or cancelled, so work that calls it
+    often stops soon.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._bar = st.progress(0.0, text=title)
+        self._title = title
+        self._began = time.monotonic()
+        self._shown = 0.0
+
+    def __call__(self, done: float, total: float) -> None:
+        """Show how far the work is, ten times a second at most."""
+        now = time.monotonic()
+        if now - self._shown < 0.1 and done < total:
+            return
+        self._shown = now
+        part = min(max(done / total, 0.0), 1.0) if total else 0.0
+        left = (now - self._began) * (1 - part) / part if part else None
+        self._bar.progress(part, text=self._title if left is None else f"{self._title} · {_in_words(left)}")
+
+    def wait(self) -> None:
+        """Say that others are before this visitor."""
+        self._bar.progress(0.0, text=say("{title} · waiting for a free place", title=self._title))
+
+    def clear(self) -> None:
+        """Take it away."""
+        self._bar.empty()
+
+
+def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, about: str = "") -> T | None:
+    """Return the result of long work, or draw the button that begins it and return None.
+
+    Args:
+        name: of the button; one on a page.
+        key: everything that the result depends on.
+        run: does the work and calls the meter often.
+        button: what the button says.
+        about: a line beside it: what comes, and how long it takes.
+    """
+    desk = _desk()
+    with desk.lock:
+        if (name, key) in desk.results:
+            found: T = desk.results[name, key]
+            return found
+    if st.session_state.get(RUNNING) != (name, key):
+        st.button(button, key=f"begin-{name}", type="primary", on_click=_begin, args=(name, key), icon=":material/play_arrow:")
+        if about:
+            st.caption(about)
+        return None
+    return _run(name, key, run, button, desk)
+
+
+def _run(name: str, key: Hashable, run: Callable[[Meter], T], title: str, desk: _Desk) -> T:
+    place = st.empty()
+    with place.container():
+        meter = Meter(title)
+        st.button(say("Cancel"), key=f"cancel-{name}", on_click=_forget, icon=":material/close:")
+    try:
+        result = _in_turn(run, meter, desk)
+    except Exception:
+        _forget()
+        raise
+    finally:
+        place.empty()
+    with desk.lock:
+        desk.results[name, key] = result
+    _forget()
+    return result
+
+
+def _in_turn(run: Callable[[Meter], T], meter: Meter, desk: _Desk) -> T:
+    while not desk.places.acquire(timeout=0.25):
+        meter.wait()  # also ends the wait of those who went on
+    try:
+        return run(meter)
+    finally:
+        desk.places.release()
+
+
+def _begin(name: str, key: Hashable) -> None:
+    st.session_state[RUNNING] = (name, key)
+
+
+def _forget() -> None:
+    st.session_state[RUNNING] = None
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 90:
+        return say("about {count} s left", count=max(round(seconds), 1))
+    return say("about {count} min left", count=round(seconds / 60))
+
+
+@st.cache_resource(show_spinner=False)
+def _desk() -> _Desk:
+    return _Desk()
