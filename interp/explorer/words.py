@@ -31,6 +31,16 @@ def say(text: str, **values: object) -> str:
     return said.format(**values) if values else said
 
 
+def plain(text: str) -> str:
+    """Return text that markdown shows as it is: names of files and classes are nobody's markup.
+
+    Example:
+        >>> plain("a*b[1]")
+        'a\\\\*b\\\\[1\\\\]'
+    """
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", text)
+
+
 def told(error: BaseException) -> str:
     """Return the sentence of an error of this package, in the visitor's language where it is known there."""
     sentence = str(error)

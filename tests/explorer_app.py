@@ -1,0 +1,53 @@
+"""Opens the explorer's pages without a browser."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from interp.explorer.pages import PAGES
+
+
+def _script(name: str) -> None:
+    from interp.explorer import links
+    from interp.explorer.frame import choose_language, show
+    from interp.explorer.pages import PAGES as PAGES_
+
+    links.adopt()
+    choose_language()
+    show(next(page for page in PAGES_ if page.name == name))
+
+
+def opened(name: str, *, check: bool = True, **query: str) -> AppTest:
+    """Open the page called `name` with query parameters, and check that nothing went wrong."""
+    assert name in {page.name for page in PAGES}
+    app = AppTest.from_function(_script, args=(name,), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    return checked(app.run()) if check else app.run()
+
+
+def checked(app: AppTest) -> AppTest:
+    """Fail on an exception or an error that the page shows."""
+    assert not app.exception, [each.value for each in app.exception]
+    assert not app.error, [each.value for each in app.error]
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Return everything that the page says, side bar included."""
+    said = [
+        getattr(element, "value", None) or getattr(element, "label", None) or ""
+        for block in (app.main, app.sidebar)
+        for element in block
+    ]
+    labels = [getattr(element, "label", "") for block in (app.main, app.sidebar) for element in block]
+    return re.sub(r"data:[^'\"]+", "", "\n".join(map(str, [*said, *labels])))
+
+
+def forget() -> None:
+    """Empty the caches that sessions share."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
