@@ -22,6 +22,7 @@ from interp.cli import invert  # noqa: F401
 from interp.cli import train  # noqa: F401
 from interp.cli import enhance  # noqa: F401
 from interp.cli import crappify  # noqa: F401
+from interp.cli import explorer  # noqa: F401
 
 # isort: on
 from interp.cli.options import app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -89,17 +90,27 @@ def choose_class(sight: Sight) -> str | None:
     if sight.network.model.task != "classification":
         return None
     names = class_names(sight.network)
-    labels = sight.network.model.labels
     st.selectbox(
         say("Ask about any class"),
         names or [str(index) for index in range(len(predicted(sight.network, sight.picture, 1000)))],
         index=None,
         key="class",
-        format_func=lambda name: f"{labels[int(name)]} ({name})" if name.isdigit() else name,
+        format_func=partial(class_title, sight.network),
         placeholder=say("what it predicts"),
         persist_state="session",
     )
     return chosen
+
+
+def class_title(network: Network, name: str) -> str:
+    """Return what a class is called on the page: of those asked for by index, the name too.
+
+    Names come first, as in `Labels.find`: a class may well be called "7".
+    """
+    labels = network.model.labels
+    if name in class_names(network) and not (name.isdigit() and list(labels).count(name) != 1):
+        return name
+    return f"{labels[int(name)]} ({name})"
 
 
 def choose_method() -> Method:
@@ -128,7 +139,7 @@ def stage_layers(network: Network) -> tuple[str, ...]:
 def default_layer(network: Network, layers: Sequence[str]) -> str:
     """Return the layer that is shown when nobody says."""
     default = network.model.layers.default
-    return default if default in layers else layers[-1]
+    return default if default is not None and default in layers else layers[-1]
 
 
 def layer_title(network: Network, name: str) -> str:

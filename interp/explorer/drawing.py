@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
+from PIL import Image
 
-from interp.explanation import Explanation, pixels_hash
+from interp.explanation import Explanation
+from interp.explorer import links
 from interp.explorer.parts import Cell, as_jpeg, as_png
 from interp.explorer.words import say
 from interp.images import Box
-from interp.views import Interpolation, Scale, bar, framed_heat, number, overlay
+from interp.images.pixels import pixels_hash
+from interp.methods import Method
+from interp.views import Drawing, Interpolation, Scale, bar, framed_heat, number, offered_for, overlay
 
 LONGEST = 900
 BAR = (256, 1)
+TILE = 180
+SMOOTHING: dict[Interpolation, str] = {"bilinear": "Smooth", "bicubic": "Smoother", "nearest": "Cells"}
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """How a map is drawn; the opacity is the page's own."""
+def choose_drawing(method: Method) -> Drawing:
+    """Draw the settings of how a map looks, which ask nothing of the network."""
+    colours = offered_for(method.display)
+    links.remember("opacity", Drawing().opacity, limits=(0.0, 1.0))
+    links.remember("threshold", 0.0, limits=(0.0, 1.0))
+    links.remember("colours", colours[0], colours)
+    links.remember("smoothing", "bilinear", SMOOTHING)
+    first, second = st.columns(2)
+    first.slider(say("Opacity"), 0.0, 1.0, step=0.05, key="opacity", persist_state="session")
+    second.slider(say("Hide what is below"), 0.0, 1.0, step=0.05, key="threshold", persist_state="session")
+    first.selectbox(say("Colours"), colours, key="colours", persist_state="session")
+    second.selectbox(
+        say("Between the cells"),
+        list(SMOOTHING),
+        key="smoothing",
+        format_func=lambda kind: say(SMOOTHING[kind]),
+        persist_state="session",
+    )
+    state = st.session_state
+    use_opacity(state["opacity"])
+    colormap = None if state["colours"] == colours[0] else state["colours"]
+    return Drawing(state["opacity"], colormap, state["threshold"] or None, state["smoothing"])
 
-    colormap: str | None = None
-    threshold: float = 0.0
-    interpolation: Interpolation = "bilinear"
+
+def use_opacity(opacity: float) -> None:
+    """Set the opacity of every viewer on the page; nothing is drawn or sent again for it."""
+    st.html(f"<style>:root {{ --interp-opacity: {opacity} }}</style>")
+
+
+def stage_tile(explanation: Explanation, drawing: Drawing) -> Image.Image:
+    """Return an explanation small, at a fixed opacity, for a button."""
+    small = shrunk(explanation, TILE)
+    return small.overlay(
+        colormap=drawing.colormap, threshold=drawing.threshold, interpolation=drawing.interpolation
+    )
 
 
 def shrunk(explanation: Explanation, longest: int = LONGEST) -> Explanation:
@@ -47,10 +81,17 @@ def _content(explanation: Explanation) -> tuple[object, ...]:
     return pixels_hash(explanation.picture), explanation.values.tobytes(), box, explanation.method.display
 
 
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Explanation: _content})
+def _but_opacity(drawing: Drawing) -> tuple[object, ...]:
+    """Return what the layers depend on: the browser mixes them by the opacity."""
+    return drawing.colormap, drawing.threshold, drawing.interpolation
+
+
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Explanation: _content, Drawing: _but_opacity})
 def layers_of(explanation: Explanation, drawing: Drawing) -> tuple[str, str]:
-    """Return the picture and the map in full strength, whose mix by the opacity is `Explanation.overlay`."""
-    under = overlay(explanation.picture, explanation.values, box=corners(explanation), opacity=0.0, words=False)
+    """Return the picture and the map in full strength; mixed by the opacity they are `overlay`."""
+    under = overlay(
+        explanation.picture, explanation.values, box=corners(explanation), opacity=0.0, words=False
+    )
     over = overlay(
         explanation.picture,
         explanation.values,
@@ -58,7 +99,7 @@ def layers_of(explanation: Explanation, drawing: Drawing) -> tuple[str, str]:
         scale=explanation.scale,
         opacity=1.0,
         colormap=drawing.colormap,
-        threshold=drawing.threshold or None,
+        threshold=drawing.threshold,
         interpolation=drawing.interpolation,
     )
     return as_jpeg(under), as_jpeg(over)
@@ -125,7 +166,8 @@ def alt_of(explanation: Explanation) -> str:
 def _place(explanation: Explanation) -> str:
     """Return where the strongest value lies in the picture, in words."""
     values = explanation.values
-    row, column = divmod(int(abs(values).argmax() if explanation.scale.low < 0 else values.argmax()), values.shape[1])
+    strength = abs(values) if explanation.scale.low < 0 else values
+    row, column = divmod(int(strength.argmax()), values.shape[1])
     left, top, right, bottom = corners(explanation)
     x = (left + (column + 0.5) / values.shape[1] * (right - left)) / explanation.picture.width
     y = (top + (row + 0.5) / values.shape[0] * (bottom - top)) / explanation.picture.height

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
-from typing import cast
 
 import streamlit as st
+from PIL import Image
 
 from interp.explorer import links
-from interp.explorer.asking import asked_class, predicted
+from interp.explorer.asking import asked_class, class_title, predicted
 from interp.explorer.networks import choose_network
 from interp.explorer.page import Page, Sight
 from interp.explorer.pages import PAGES
@@ -28,11 +28,17 @@ THUMBNAIL = 88
 def main() -> None:
     """Run the explorer: everything that `streamlit run app.py` shows."""
     links.adopt()
-    st.set_page_config(page_title="interp", page_icon=":material/visibility:", layout="wide")
+    st.set_page_config(page_title="interp", page_icon=_icon(), layout="wide")
     _style()
     choose_language()
     pages = [
-        st.Page(partial(show, page), title=say(page.title), icon=page.icon, url_path=page.name, default=number == 0)
+        st.Page(
+            partial(show, page),
+            title=say(page.title),
+            icon=page.icon,
+            url_path=page.name,
+            default=number == 0,
+        )
         for number, page in enumerate(PAGES)
     ]
     st.navigation(pages, position="top").run()
@@ -45,7 +51,7 @@ def show(page: Page) -> None:
             _draw_with_sight(page)
         else:
             _title(page)
-            cast("DrawAlone", page.draw)()
+            page.draw()
     links.publish()
 
 
@@ -64,11 +70,11 @@ def _draw_with_sight(page: Page) -> None:
     if task not in page.tasks:
         st.info(say(_OTHER[task]))
         return
-    cast("DrawSight", page.draw)(sight)
+    page.draw(sight)
 
 
 _OTHER = {
-    "classification": "This network names what a whole picture shows; this page is for networks that name every pixel.",
+    "classification": "This network names whole pictures; this page is for networks that name every pixel.",
     "segmentation": "This network names every pixel; the page Segmentation is made for it.",
     "image": "This network makes pictures; the pages Inside and Style look into it.",
 }
@@ -91,25 +97,34 @@ def choose_language() -> None:
 
 
 def _title(page: Page) -> None:
-    st.html(f"<h1 class='interp-title'>{html.escape(say(page.title))}</h1><p class='interp-about'>{html.escape(say(page.about))}</p>")
+    title, about = _safe(say(page.title)), _safe(say(page.about))
+    st.html(f"<h1 class='interp-title'>{title}</h1><p class='interp-about'>{about}</p>")
 
 
 def _seen(sight: Sight) -> None:
     """Draw the strip that stays in sight: the picture, what the network says, what is asked."""
     small = sight.picture.picture.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
-    classes = predicted(sight.network, sight.picture)
-    said = " · ".join(f"<b>{html.escape(p.name)}</b> {100 * p.probability:.0f} %" for p in classes[:3])
-    asked = asked_class(sight)
-    if asked is not None and asked.isdigit() and sight.network.model.labels:
-        asked = sight.network.model.labels[int(asked)]
-    lines = [f"<span>{html.escape(say('It sees'))} {said}</span>"] if said else []
-    if classes:
-        lines.append(f"<span>{html.escape(say('Asked about'))} <b>{html.escape(asked or classes[0].name)}</b></span>")
-    lines.append(f"<span class='quiet'>{html.escape(sight.picture.name)} · {html.escape(sight.network.model.name)}</span>")
-    alt = html.escape(say("The picture that is looked at: {name}", name=sight.picture.name), quote=True)
+    image = f"<img src='{as_jpeg(small)}' alt='{_safe(say('The picture that is looked at'))}'>"
+    lines = [f"<span class='quiet'>{_safe(sight.picture.name)} · {_safe(sight.network.model.name)}</span>"]
+    if classes := predicted(sight.network, sight.picture):
+        seen = " · ".join(f"<b>{_safe(p.name)}</b> {100 * p.probability:.0f} %" for p in classes[:3])
+        asked = asked_class(sight)
+        about = class_title(sight.network, asked) if asked is not None else classes[0].name
+        lines.insert(0, f"<span>{_safe(say('It sees'))} {seen}</span>")
+        lines.insert(1, f"<span>{_safe(say('Asked about'))} <b>{_safe(about)}</b></span>")
     with st.container(key="sight"):
-        st.html(f"<div class='interp-sight'><img src='{as_jpeg(small)}' alt='{alt}'><div>{''.join(lines)}</div></div>")
+        st.html(f"<div class='interp-sight'>{image}<div>{''.join(lines)}</div></div>")
+
+
+def _safe(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+def _icon() -> Image.Image:
+    # A named icon would be fetched from the internet by the browser.
+    with (files("interp.explorer") / "icon.png").open("rb") as file:
+        return Image.open(file).copy()
 
 
 def _style() -> None:

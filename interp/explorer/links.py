@@ -1,7 +1,7 @@
 """What a link carries: the settings that differ from their defaults, as query parameters.
 
-A setting is a key of the session's state. `remember` prepares it before its widget is made, from the link that
-opened the page; `publish` writes the address that opens the page as it stands.
+A setting is a key of the session's state. `remember` prepares it before its widget is made, from the link
+that opened the page; `publish` writes the address that opens the page as it stands.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def _read(text: str | None, default: Any) -> Any:
         return default
 
 
-def _fits(value: Any, default: Any, options: Container[Any] | None, limits: tuple[float, float] | None) -> bool:
+def _fits(
+    value: Any, default: Any, options: Container[Any] | None, limits: tuple[float, float] | None
+) -> bool:
     if value == default:
         return True
     if isinstance(value, list):

@@ -27,7 +27,7 @@ class Page:
         title: in English; `say` has the other languages.
         icon: of the Material set that Streamlit brings along.
         about: a line under the title, in English.
-        draw: draws it. Pages that need no picture get None.
+        draw: draws it, given the `Sight`; given nothing when it has no tasks.
         tasks: of the networks that it can look into; none where it needs neither picture nor network.
     """
 
@@ -35,5 +35,5 @@ class Page:
     title: str
     icon: str
     about: str
-    draw: Callable[[Sight], None] | Callable[[], None]
+    draw: Callable[..., None]
     tasks: tuple[Task, ...] = ("classification", "segmentation", "image")

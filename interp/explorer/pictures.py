@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from PIL import Image
@@ -15,6 +16,9 @@ from interp.explorer.parts import Choice, choices
 from interp.explorer.settings import Settings
 from interp.explorer.words import say
 from interp.images import SUFFIXES, ImageError, Limits, open_image
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 UPLOAD, CAMERA = "upload", "camera"
 FIRST = "cat_and_coffee.jpg"
@@ -57,7 +61,9 @@ def choose_picture() -> Chosen | None:
     default = FIRST if FIRST in samples else names[0]
     remember("picture", default, names)
     tiles = [Choice(name, _words(name), image=_tile(str(path))) for name, path in samples.items()]
-    choices("gallery", say("Sample pictures"), tiles, st.session_state["picture"], "tiles", "picture", _forget)
+    choices(
+        "gallery", say("Sample pictures"), tiles, st.session_state["picture"], "tiles", "picture", _forget
+    )
     st.selectbox(
         say("Picture"),
         names,
@@ -93,14 +99,13 @@ def _words(name: str) -> str:
     return special.get(name) or Path(name).stem.replace("_", " ")
 
 
-def brought(file: object, name: str | None = None) -> Chosen | None:
+def brought(file: UploadedFile | None, name: str | None = None) -> Chosen | None:
     """Open what the browser sent, or say in a sentence why that cannot be."""
     if file is None:
         st.info(say("Choose a picture in the side bar: a sample, a file of yours, or a photograph."))
         return None
-    assert hasattr(file, "getvalue") and hasattr(file, "name")
-    data: bytes = file.getvalue()
-    called = Path(str(name or file.name).replace("\\", "/")).name[:80]
+    data = file.getvalue()
+    called = PurePosixPath((name or file.name).replace("\\", "/")).name[:80]
     digest = hashlib.sha256(data).hexdigest()
     return Chosen(_decoded(digest, called, data), called, digest)
 

@@ -23,7 +23,11 @@ class Download:
 
 
 def take_home(
-    key: str, downloads: Sequence[Download], python: str | None = None, command: str | None = None, note: str = ""
+    key: str,
+    downloads: Sequence[Download],
+    python: str | None = None,
+    command: str | None = None,
+    note: str = "",
 ) -> None:
     """Draw the downloads, and the same view as Python, as a command and as a link.
 
@@ -45,7 +49,11 @@ def take_home(
                 on_click="ignore",
                 icon=":material/download:",
             )
-    ways = [(say("Copy as Python"), python, "python"), (say("Copy as command"), command, "bash"), (say("Link"), link(), None)]
+    ways = [
+        (say("Copy as Python"), python, "python"),
+        (say("Copy as command"), command, "bash"),
+        (say("Link"), link(), None),
+    ]
     shown = [way for way in ways if way[1]]
     if not shown:
         return

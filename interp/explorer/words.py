@@ -32,7 +32,7 @@ def say(text: str, **values: object) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text that markdown shows as it is: names of files and classes are nobody's markup.
+    r"""Return text that markdown shows as it is: names of files and classes are nobody's markup.
 
     Example:
         >>> plain("a*b[1]")

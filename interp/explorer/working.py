@@ -78,7 +78,14 @@ def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, abo
             found: T = desk.results[name, key]
             return found
     if st.session_state.get(RUNNING) != (name, key):
-        st.button(button, key=f"begin-{name}", type="primary", on_click=_begin, args=(name, key), icon=":material/play_arrow:")
+        st.button(
+            button,
+            key=f"begin-{name}",
+            type="primary",
+            on_click=_begin,
+            args=(name, key),
+            icon=":material/play_arrow:",
+        )
         if about:
             st.caption(about)
         return None

@@ -1,6 +1,6 @@
 """What Streamlit has no widget for: pictures that can be chosen, and a viewer for maps.
 
-Both are components of plain JavaScript that ask nothing of the network. What people do comes back as a trigger.
+Both are components of plain JavaScript that ask no server. What people do comes back as a trigger.
 """
 
 from interp.explorer.parts.choices import Choice, choices

@@ -6,6 +6,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   place.setAttribute("role", "group");
   place.setAttribute("aria-label", data.label);
   place.replaceChildren(...data.items.map(item => button(item, setTriggerValue)));
+  if (data.kind === "strip") showChosen(place);
   if (active !== null) [...place.children].find(child => child.dataset.value === active)?.focus();
 }
 
@@ -32,6 +33,11 @@ function button(item, setTriggerValue) {
     made.append(bar);
   }
   return made;
+}
+
+function showChosen(place) {
+  const chosen = place.querySelector("[aria-pressed=true]");
+  if (chosen) place.scrollLeft = chosen.offsetLeft - (place.clientWidth - chosen.offsetWidth) / 2;
 }
 
 function span(kind, text) {

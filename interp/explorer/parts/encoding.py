@@ -25,7 +25,7 @@ def as_png(picture: Image.Image) -> str:
     return _address(picture, "PNG", compress_level=1)
 
 
-def _address(picture: Image.Image, kind: str, **options: object) -> str:
+def _address(picture: Image.Image, kind: str, **options: int) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)  # type: ignore[arg-type]
+    picture.save(buffer, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

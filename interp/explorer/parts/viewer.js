@@ -46,7 +46,12 @@ function cell(data, each, frames) {
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", each.alt);
   element.setAttribute("aria-description", data.words.keys);
-  layers.append(image(data.images[each.under], "under"));
+  const under = image(data.images[each.under], "under");
+  // One picture alone is no higher than the screen.
+  if (data.rows.length === 1 && data.rows[0].length === 1) under.addEventListener("load", () => {
+    figure.style.maxWidth = `max(16rem, calc(70vh * ${under.naturalWidth / under.naturalHeight}))`;
+  });
+  layers.append(under);
   const over = each.over === null ? null : image(data.images[each.over], "over");
   if (over) layers.append(over);
   const cross = make("div", "cross"), badge = make("div", "badge"), divide = make("div", "divide"), mark = make("div", "mark");

@@ -1,4 +1,4 @@
-"""A grid of pictures under maps: opacity, before and after, value under the pointer, linked zoom, places to click."""
+"""A grid of pictures under maps: before and after, value under the pointer, linked zoom, places to click."""
 
 from __future__ import annotations
 
