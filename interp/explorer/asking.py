@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import streamlit as st
 
@@ -62,25 +61,43 @@ def whole(explanation: Explanation, picture: Chosen) -> Explanation:
     return replace(explanation, picture=picture.picture, box=box, path=path)
 
 
-def class_names(network: Network) -> tuple[str, ...]:
-    """Return how the classes are asked for: by name, or by index where two share one."""
-    labels = network.model.labels
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Network: repr})
+def class_titles(network: Network) -> dict[str, str]:
+    """Return how the classes are asked for → what they are called on the page.
+
+    By name, or by index where two share one or nobody knows the names.
+    """
+    labels = tuple(network.model.labels)
     count = Counter(labels)
-    return tuple(name if count[name] == 1 else str(index) for index, name in enumerate(labels))
+    if not labels:
+        outputs = network.model.logits(network.model.blank()).shape[1]
+        return {str(index): network.model.labels[index] for index in range(outputs)}
+    return {
+        name if count[name] == 1 else str(index): name if count[name] == 1 else f"{name} ({index})"
+        for index, name in enumerate(labels)
+    }
+
+
+def class_names(network: Network) -> tuple[str, ...]:
+    """Return how the classes are asked for, in the order of the outputs."""
+    return tuple(class_titles(network))
+
+
+def class_title(network: Network, name: str) -> str:
+    """Return what a class is called on the page."""
+    return class_titles(network)[name]
 
 
 def name_of(network: Network, prediction: Prediction) -> str:
     """Return how a predicted class is asked for."""
-    names = class_names(network)
-    return names[prediction.index] if prediction.index < len(names) else str(prediction.index)
+    return class_names(network)[prediction.index]
 
 
 def asked_class(sight: Sight) -> str | None:
     """Return the class that is asked about, or None for the predicted one."""
     if sight.network.model.task != "classification":
         return None
-    names = class_names(sight.network)
-    chosen: str | None = remember("class", None, names or None)
+    chosen: str | None = remember("class", None, class_titles(sight.network))
     return chosen
 
 
@@ -89,28 +106,17 @@ def choose_class(sight: Sight) -> str | None:
     chosen = asked_class(sight)
     if sight.network.model.task != "classification":
         return None
-    names = class_names(sight.network)
+    titles = class_titles(sight.network)
     st.selectbox(
         say("Ask about any class"),
-        names or [str(index) for index in range(len(predicted(sight.network, sight.picture, 1000)))],
+        list(titles),
         index=None,
         key="class",
-        format_func=partial(class_title, sight.network),
+        format_func=titles.__getitem__,
         placeholder=say("what it predicts"),
         persist_state="session",
     )
     return chosen
-
-
-def class_title(network: Network, name: str) -> str:
-    """Return what a class is called on the page: of those asked for by index, the name too.
-
-    Names come first, as in `Labels.find`: a class may well be called "7".
-    """
-    labels = network.model.labels
-    if name in class_names(network) and not (name.isdigit() and list(labels).count(name) != 1):
-        return name
-    return f"{labels[int(name)]} ({name})"
 
 
 def choose_method() -> Method:

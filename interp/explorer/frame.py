@@ -13,7 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from interp.explorer import links
-from interp.explorer.asking import asked_class, class_title, predicted
+from interp.explorer.asking import asked_class, class_titles, predicted
 from interp.explorer.networks import choose_network
 from interp.explorer.page import Page, Sight
 from interp.explorer.pages import PAGES
@@ -110,7 +110,7 @@ def _seen(sight: Sight) -> None:
     if classes := predicted(sight.network, sight.picture):
         seen = " · ".join(f"<b>{_safe(p.name)}</b> {100 * p.probability:.0f} %" for p in classes[:3])
         asked = asked_class(sight)
-        about = class_title(sight.network, asked) if asked is not None else classes[0].name
+        about = class_titles(sight.network)[asked] if asked is not None else classes[0].name
         lines.insert(0, f"<span>{_safe(say('It sees'))} {seen}</span>")
         lines.insert(1, f"<span>{_safe(say('Asked about'))} <b>{_safe(about)}</b></span>")
     with st.container(key="sight"):

@@ -32,11 +32,13 @@ def choose_network() -> Network | None:
     """Draw the choice of a network and return it, or None where it has to be downloaded first."""
     here, remote = _offered()
     remember("model", DEFAULT_MODEL, {*here, *remote})
+    mark = say("downloads")
+    titles = {**{name: name for name in here}, **{name: f"{name} ({mark})" for name in remote}}
     st.selectbox(
         say("Network"),
-        [*here, *remote],
+        list(titles),
         key="model",
-        format_func=lambda name: name if name in here else say("{name} (downloads)", name=name),
+        format_func=titles.__getitem__,
         persist_state="session",
         on_change=_forget,
     )
