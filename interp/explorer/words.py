@@ -46,9 +46,10 @@ def told(error: BaseException) -> str:
     sentence = str(error)
     if language() != "zh":
         return sentence
-    for pattern, translation in _sentences():
+    table, parts = _sentences()
+    for pattern, translation in table:
         if found := pattern.fullmatch(sentence):
-            return translation.format(**found.groupdict())
+            return translation.format(**{name: parts.get(v, v) for name, v in found.groupdict().items()})
     return say("This did not work: {reason}", reason=sentence)
 
 
@@ -68,9 +69,11 @@ def chinese() -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
+def _sentences() -> tuple[tuple[tuple[re.Pattern[str], str], ...], Mapping[str, str]]:
+    """Return the sentences of errors with their translations, and what may stand in their places."""
     text = (files("interp.explorer") / "chinese" / "errors.json").read_text(encoding="utf-8")
-    return tuple((as_pattern(english), translation) for english, translation in json.loads(text).items())
+    table = json.loads(text)
+    return tuple((as_pattern(one), other) for one, other in table["sentences"].items()), table["parts"]
 
 
 def as_pattern(template: str) -> re.Pattern[str]:
