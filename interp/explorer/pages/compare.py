@@ -1,0 +1,172 @@
+"""*Compare*: methods × layers × classes in one grid. What is asked, and what there is to see."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from interp.explorer import links
+from interp.explorer.asking import (
+    asked_class,
+    class_names,
+    default_layer,
+    layer_title,
+    predicted,
+    stage_layers,
+)
+from interp.explorer.page import Page, Sight
+from interp.explorer.pages.compare_grid import grid
+from interp.explorer.pages.compare_maps import Asked, Maps, is_quick, maps, sought
+from interp.explorer.words import say
+from interp.explorer.working import Meter, job
+from interp.methods import get, methods
+
+USUAL = ["grad-cam", "grad-cam-plus-plus", "layer-cam", "eigen-cam"]
+LIKELIEST = [0, 1, 2, 3, 5]
+MOST = 60
+FEW = 12
+LONGEST = {"few": 360, "many": 240}
+METHODS, LAYERS, CLASSES, TOP = "compare_methods", "compare_layers", "compare_classes", "compare_likeliest"
+
+
+def draw(sight: Sight) -> None:
+    """Draw the page."""
+    asked = _choose(sight)
+    if missing := _missing(asked):
+        st.info(missing)
+        return
+    found = _found(sight, asked)
+    if found is not None:
+        grid(sight, asked, found)
+
+
+def _choose(sight: Sight) -> Asked:
+    """Draw what is compared."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        chosen = _choose_methods()
+        layers = _choose_layers(sight)
+    with right:
+        classes = _choose_classes(sight)
+    return Asked(chosen, layers, classes)
+
+
+def _choose_methods() -> tuple[str, ...]:
+    known = {method.name: method.title for method in methods()}
+    links.remember(METHODS, list(USUAL), known)
+    st.multiselect(
+        say("Methods"), list(known), key=METHODS, format_func=known.__getitem__, persist_state="session"
+    )
+    with st.container(horizontal=True, gap="medium"):
+        for label, names in ((say("All methods"), list(known)), (say("The usual ones"), list(USUAL))):
+            st.button(label, on_click=_set, args=(METHODS, names), type="tertiary")
+    picked = st.session_state[METHODS]
+    return tuple(name for name in known if name in picked)
+
+
+def _choose_classes(sight: Sight) -> tuple[int, ...]:
+    ranked = [p.index for p in predicted(sight.network, sight.picture, 1000)]
+    labels = sight.network.model.labels
+    options = [str(index) for index in sorted(ranked)]
+    links.remember(CLASSES, [], options)
+    _take_over(sight, options)
+    links.remember(TOP, 2, LIKELIEST)
+    st.multiselect(
+        say("Classes to add"),
+        options,
+        key=CLASSES,
+        format_func=lambda index: labels[int(index)] if len(labels) > int(index) else index,
+        placeholder=say("any class"),
+        select_all=False,
+        persist_state="session",
+    )
+    st.segmented_control(
+        say("How many of the likeliest classes"), LIKELIEST, key=TOP, persist_state="session", required=True
+    )
+    likeliest = ranked[: st.session_state[TOP]]
+    return tuple(dict.fromkeys([*likeliest, *map(int, st.session_state[CLASSES])]))
+
+
+def _take_over(sight: Sight, options: list[str]) -> None:
+    """Add the class that is asked about on the other pages, once for each that is asked about."""
+    asked = asked_class(sight)
+    if asked == st.session_state.get("_compare_asked"):
+        return
+    st.session_state["_compare_asked"] = asked
+    names = class_names(sight.network) or tuple(options)
+    index = str(names.index(asked)) if asked in names else None
+    if index is not None and index not in st.session_state[CLASSES]:
+        st.session_state[CLASSES] = [*st.session_state[CLASSES], index]
+
+
+def _choose_layers(sight: Sight) -> tuple[str, ...]:
+    layers = stage_layers(sight.network)
+    links.remember(LAYERS, [default_layer(sight.network, layers)], layers)
+    st.pills(
+        say("Layers, from early and fine to late and coarse"),
+        layers,
+        selection_mode="multi",
+        key=LAYERS,
+        format_func=partial(layer_title, sight.network),
+        persist_state="session",
+    )
+    picked = st.session_state[LAYERS]
+    return tuple(layer for layer in layers if layer in picked)
+
+
+def _set(key: str, value: list[str]) -> None:
+    st.session_state[key] = value
+
+
+def _missing(asked: Asked) -> str | None:
+    """Return what must change before there is something to draw, in a sentence."""
+    if not asked.methods:
+        return say("Choose at least one method.")
+    if not asked.layers:
+        return say("Choose at least one layer.")
+    if not asked.classes:
+        return say("Choose at least one class, or let the likeliest ones be drawn.")
+    if asked.count > MOST:
+        return say(
+            "{methods} methods × {layers} layers × {classes} classes make {count} maps. This page draws "
+            "{most} at most: choose fewer methods, layers or classes.",
+            methods=len(asked.methods),
+            layers=len(asked.layers),
+            classes=len(asked.classes),
+            count=asked.count,
+            most=MOST,
+        )
+    return None
+
+
+def _found(sight: Sight, asked: Asked) -> Maps:
+    """Return the maps that come at once, and those that take long when somebody has begun them."""
+    quick = tuple(name for name in asked.methods if is_quick(get(name)))
+    slow = tuple(name for name in asked.methods if name not in quick)
+    longest = LONGEST["few" if asked.count <= FEW else "many"]
+    found = maps(sight.network, sight.picture, asked.classes, quick, asked.layers, longest)
+    if not slow:
+        return found
+
+    def run(meter: Meter) -> Maps:
+        made = Maps()
+        for number, name in enumerate(slow):
+            meter(number, len(slow))
+            made |= sought(sight.network, sight.picture, asked.classes, (name,), asked.layers, longest)
+        return made
+
+    key = (sight.network.name, sight.network.version, sight.picture.digest, asked.classes, slow, asked.layers)
+    titles = ", ".join(f"{get(name).title} ({get(name).cost})" for name in slow)
+    more = job("compare", (*key, longest), run, button=say("Make the slow maps too"), about=titles)
+    return found if more is None else found | more
+
+
+PAGE = Page(
+    "compare",
+    "Compare",
+    ":material/grid_view:",
+    "Do the methods agree, at which layer, and for which class?",
+    draw,
+    ("classification",),
+)

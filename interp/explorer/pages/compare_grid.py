@@ -1,0 +1,208 @@
+"""The grid of *Compare*: what stands across and down, on which scale, and how it is taken home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import streamlit as st
+from PIL import Image
+
+from interp.explanation import Explanation
+from interp.explorer import links
+from interp.explorer.asking import layer_title
+from interp.explorer.drawing import SMOOTHING, cell_of, corners, ends_of, scale_of, use_opacity
+from interp.explorer.page import Sight
+from interp.explorer.pages.compare_maps import Asked, Key, Maps
+from interp.explorer.pages.compare_taking import take
+from interp.explorer.parts import Cell, as_jpeg, as_png, viewer
+from interp.explorer.words import say, told
+from interp.methods import get
+from interp.views import Display, Drawing, Scale, offered_for, overlay, shared_limits
+
+AXES = {"method": "Methods", "layer": "Layers", "class": "Classes"}
+SCALES = {"own": "Each map its own", "row": "One for each row"}
+OWN = "own"
+EMPTY = 226
+
+Names = dict[str, dict[int | str, str]]
+Place = dict[str, int | str]
+
+
+@st.fragment
+def grid(sight: Sight, asked: Asked, found: Maps) -> None:
+    """Draw what changes without asking the network again."""
+    across, down, shared = _choose_places()
+    stage = st.container()
+    drawing = _choose_drawing(asked)
+    names = _names(sight, asked, found)
+    titles, rows = [], []
+    for title, keys in _rows(names, across, down):
+        titles.append(title)
+        rows.append(_cells(keys, found, drawing, list(names[across].values()), shared=shared))
+    sizes = [each.picture.size for each in found.found.values()] or [(1, 1)]
+    with stage:
+        viewer("compare", rows, row_titles=titles, widest=max(width for width, _ in sizes))
+    take(sight, asked, found, drawing)
+    links.publish()
+
+
+def _choose_places() -> tuple[str, str, bool]:
+    """Draw what stands across and down; return it and whether a row shares a scale."""
+    first, second, third = st.columns([1, 0.7, 1.2])
+    links.remember("compare_across", "method", AXES)
+    with first:
+        _segments(say("Columns"), "compare_across", AXES)
+    across = str(st.session_state["compare_across"])
+    rest = {axis: title for axis, title in AXES.items() if axis != across}
+    links.remember("compare_down", "method" if across == "class" else "class", rest)
+    with second:
+        _segments(say("Rows"), "compare_down", rest)
+    links.remember("compare_scale", "own", SCALES)
+    with third:
+        _segments(say("Scale of the colours"), "compare_scale", SCALES)
+    shared = st.session_state["compare_scale"] == "row"
+    if shared:
+        st.caption(_about_scale(across))
+    return across, str(st.session_state["compare_down"]), shared
+
+
+def _segments(label: str, key: str, options: dict[str, str]) -> None:
+    st.segmented_control(
+        label,
+        list(options),
+        key=key,
+        format_func=lambda option: say(options[option]),
+        persist_state="session",
+        required=True,
+    )
+
+
+def _choose_drawing(asked: Asked) -> Drawing:
+    """Draw the settings of all pictures."""
+    colours = _colours({get(name).display for name in asked.methods})
+    links.remember("opacity", Drawing().opacity, limits=(0.0, 1.0))
+    links.remember("colours", colours[0], colours)
+    links.remember("smoothing", "bilinear", SMOOTHING)
+    first, second, third = st.columns(3)
+    first.slider(say("Opacity"), 0.0, 1.0, step=0.05, key="opacity", persist_state="session")
+    second.selectbox(
+        say("Colours"),
+        colours,
+        key="colours",
+        format_func=lambda name: say("those of each method") if name == OWN else name,
+        persist_state="session",
+    )
+    third.selectbox(
+        say("Between the cells"),
+        list(SMOOTHING),
+        key="smoothing",
+        format_func=lambda kind: say(SMOOTHING[kind]),
+        persist_state="session",
+    )
+    state = st.session_state
+    use_opacity(state["opacity"])
+    colormap = None if state["colours"] == colours[0] else state["colours"]
+    return Drawing(state["opacity"], colormap, None, state["smoothing"])
+
+
+def _colours(displays: set[Display]) -> tuple[str, ...]:
+    """Return the tables that suit all, what is meant by default first; signed maps suit no other kind."""
+    if len(displays) == 1:
+        return offered_for(next(iter(displays)))
+    if "signed" in displays:
+        return (OWN,)
+    return (OWN, *offered_for("positive"))
+
+
+def _about_scale(across: str) -> str:
+    if across == "class":
+        return say("In a row the same colour is the same value, so the classes can be compared.")
+    return say(
+        "In a row all maps that are drawn in the same way share one scale. Methods and layers have units "
+        "of their own: compare where they look rather than how strongly."
+    )
+
+
+def _names(sight: Sight, asked: Asked, found: Maps) -> Names:
+    """Return what stands on each axis, and how it is called."""
+    said = {number: each.title for (number, _, _), each in found.found.items()}
+    labels = sight.network.model.labels
+    return {
+        "method": {name: get(name).title for name in asked.methods},
+        "layer": {name: layer_title(sight.network, name) for name in asked.layers},
+        "class": {
+            number: said.get(number) or (labels[index] if index < len(labels) else str(index))
+            for number, index in enumerate(asked.classes)
+        },
+    }
+
+
+def _rows(names: Names, across: str, down: str) -> Iterator[tuple[str, list[Key]]]:
+    """Yield the title and the keys of each row; the third axis repeats the grid for each of its values."""
+    third = next(axis for axis in AXES if axis not in (across, down))
+    for repeat, repeated in names[third].items():
+        for one, title in names[down].items():
+            places: list[Place] = [{third: repeat, down: one, across: each} for each in names[across]]
+            yield f"{repeated} · {title}", [_key(place) for place in places]
+
+
+def _key(place: Place) -> Key:
+    return int(place["class"]), str(place["layer"]), str(place["method"])
+
+
+def _cells(
+    keys: Sequence[Key], found: Maps, drawing: Drawing, titles: Sequence[str], *, shared: bool
+) -> list[Cell]:
+    there = [found.found[key] for key in keys if key in found.found]
+    limits = _limits(there) if shared else {}
+    return [_cell(key, found, drawing, limits, title) for key, title in zip(keys, titles, strict=True)]
+
+
+def _limits(row: Sequence[Explanation]) -> dict[Display, tuple[float, float] | None]:
+    """Return what the maps of a row share, for each way of drawing."""
+    displays = {each.method.display for each in row}
+    return {d: shared_limits([e.values for e in row if e.method.display == d], d) for d in displays}
+
+
+def _cell(
+    key: Key,
+    found: Maps,
+    drawing: Drawing,
+    limits: dict[Display, tuple[float, float] | None],
+    title: str,
+) -> Cell:
+    explanation = found.found.get(key)
+    if explanation is None:
+        return _empty(key, found, title)
+    cell = cell_of(explanation, drawing, title)
+    common = limits.get(explanation.method.display)
+    if common is None:
+        return cell
+    scale = Scale.of(explanation.values, explanation.method.display, common)
+    heat = _over(explanation, drawing, scale)
+    return replace(cell, over=heat, scale=scale_of(scale, drawing), ends=ends_of(scale))
+
+
+def _over(explanation: Explanation, drawing: Drawing, scale: Scale) -> str:
+    return as_jpeg(
+        overlay(
+            explanation.picture,
+            explanation.values,
+            box=corners(explanation),
+            scale=scale,
+            opacity=1.0,
+            colormap=drawing.colormap,
+            interpolation=drawing.interpolation,
+        )
+    )
+
+
+def _empty(key: Key, found: Maps, title: str) -> Cell:
+    """Return a cell without a map, with the reason."""
+    _, layer, method = key
+    error = found.refused.get((method, layer))
+    reason = say("Not made yet: press the button above.") if error is None else told(error)
+    some = next(iter(found.found.values()), None)
+    size = (240, 180) if some is None else some.picture.size
+    return Cell(as_png(Image.new("L", size, EMPTY)), reason, title=title, ends=(reason,))

@@ -1,0 +1,116 @@
+"""What people take home from *Compare*."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from interp.explanation import Explanation, Explanations
+from interp.explorer.asking import class_names, whole
+from interp.explorer.page import Sight
+from interp.explorer.pages.compare_maps import Asked, Groups, Maps, groups
+from interp.explorer.pictures import Chosen
+from interp.explorer.taking import Download, call, command_line, take_home
+from interp.explorer.words import say
+from interp.models import DEFAULT_MODEL
+from interp.views import Drawing
+
+
+def take(sight: Sight, asked: Asked, found: Maps, drawing: Drawing) -> None:
+    """Draw the downloads, the code and the link."""
+    if not found.found:
+        return
+    stem = f"{Path(sight.picture.name).stem}-compared"
+    options = _options(drawing)
+    calls = groups(asked.methods, asked.layers, found.refused)
+    maps = tuple(found.found.values())
+    st.subheader(say("Take it home"), anchor=False)
+    take_home(
+        "compare",
+        [
+            Download(
+                say("Picture (PNG)"), f"{stem}.png", "image/png", partial(_png, maps, sight.picture, options)
+            ),
+            Download(
+                say("All maps (NPZ)"),
+                f"{stem}.npz",
+                "application/octet-stream",
+                partial(npz, asked, found),
+            ),
+        ],
+        _python(sight, asked, calls, stem, options),
+        _command(sight, asked, calls, options),
+        ""
+        if sight.picture.path
+        else say("Your picture stays with you: code and link name it, they do not contain it."),
+    )
+
+
+def _options(drawing: Drawing) -> dict[str, Any]:
+    """Return what differs from how maps are drawn when nobody says."""
+    plain = Drawing()
+    names = ("opacity", "colormap", "interpolation")
+    return {n: getattr(drawing, n) for n in names if getattr(drawing, n) != getattr(plain, n)}
+
+
+def _png(maps: tuple[Explanation, ...], picture: Chosen, options: dict[str, Any]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        full = Explanations(whole(each, picture) for each in maps)
+        return full.save(Path(folder) / "grid.png", **options).read_bytes()
+
+
+def npz(asked: Asked, found: Maps) -> bytes:
+    """Return all raw maps, called "class index.layer.method", with the part of the picture they cover."""
+    arrays = {
+        f"{asked.classes[number]}.{layer}.{method}": each.values
+        for (number, layer, method), each in found.found.items()
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _classes(sight: Sight, asked: Asked) -> list[str]:
+    names = class_names(sight.network)
+    return [names[index] if index < len(names) else str(index) for index in asked.classes]
+
+
+def _python(sight: Sight, asked: Asked, calls: Groups, stem: str, options: dict[str, Any]) -> str:
+    picture = [sight.picture.source]
+    lines = [
+        "import interp",
+        "from interp.targets import several",
+        "",
+        f"model = {call('interp.load', sight.network.name)}",
+        f"asked = {call('several', *_classes(sight, asked))}",
+    ]
+    for number, (methods, layers) in enumerate(calls):
+        sign = "+=" if number else "="
+        lines.append(f"found {sign} interp.explain(model, {picture!r}, asked, {[*methods]!r}, {[*layers]!r})")
+    lines.append(call("found.save", f"{stem}.png", **options))
+    return "\n".join(lines) + "\n"
+
+
+def _command(sight: Sight, asked: Asked, calls: Groups, options: dict[str, Any]) -> str:
+    """Return a command for each group of methods that work at the same layers."""
+    given = {"smoothing" if name == "interpolation" else name: value for name, value in options.items()}
+    return "\n".join(
+        command_line(
+            "interp",
+            "explain",
+            sight.picture.source,
+            model=None if sight.network.name == DEFAULT_MODEL else sight.network.name,
+            **{"class": _classes(sight, asked)},
+            method=list(methods),
+            layer=list(layers),
+            **given,
+            out=f"compared-{number}" if len(calls) > 1 else None,
+        )
+        for number, (methods, layers) in enumerate(calls, 1)
+    )
