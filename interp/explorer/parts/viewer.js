@@ -56,6 +56,7 @@ function cell(data, each, frames) {
   if (over) layers.append(over);
   const cross = make("div", "cross"), badge = make("div", "badge"), divide = make("div", "divide"), mark = make("div", "mark");
   element.append(layers, mark, divide, cross, badge);
+  if (each.words) element.append(make("div", "words", each.words));
   figure.append(element);
   if (each.ends.length) {
     const scale = make("div", "scale"), ends = each.ends.map(end => make("span", "ends", end));

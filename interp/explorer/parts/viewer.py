@@ -33,6 +33,7 @@ class Cell:
         box: part of the picture that the values cover: left, top, right, bottom in 0 … 1.
         scale: a picture of the colours, from low to high, or None.
         ends: what the first and the last colour stand for, or a verdict in words.
+        words: in the middle of the picture, as why there is no map.
     """
 
     under: str
@@ -44,6 +45,7 @@ class Cell:
     box: Fractions = EVERYTHING
     scale: str | None = None
     ends: tuple[str, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def viewer(
             "title": each.title,
             "note": each.note,
             "ends": list(each.ends),
+            "words": each.words,
             "box": list(each.box),
             "shape": None if each.values is None else list(each.values.shape),
             "values": None if each.values is None else [_number(v) for v in each.values.flat],
