@@ -1,0 +1,204 @@
+"""*Style*: Gram matrices of two pictures, layer by layer."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import ImageOps
+
+from interp.explorer import links
+from interp.explorer.figures import as_png_bytes
+from interp.explorer.networks import Network
+from interp.explorer.page import Page, Sight
+from interp.explorer.pages.style_made import draw_nearest, draw_painting
+from interp.explorer.pages.style_matrices import draw_all_layers, draw_matrices, forget_channel
+from interp.explorer.parts import Choice, choices
+from interp.explorer.pictures import MEGABYTES, UPLOAD, Chosen, brought, opened_sample, sample_pictures
+from interp.explorer.settings import Settings
+from interp.explorer.taking import Download, call, command_line, take_home
+from interp.explorer.words import say
+from interp.features import Style, StyleDistances, style, style_distances
+from interp.images import SUFFIXES
+from interp.models import DEFAULT_MODEL
+
+TILE = 96
+# Relative distances of Gram matrices, and what people would say of them.
+VERDICTS = (
+    (1e-6, "The same style: every two features occur together as often in both."),
+    (0.1, "Nearly the same style."),
+    (0.3, "Much alike in style."),
+    (0.5, "Rather different in style."),
+    (1.01, "Little in common in style."),
+)
+
+
+def draw(sight: Sight) -> None:
+    """Draw the page."""
+    left, right = st.columns([1, 1.5], gap="medium")
+    with left:
+        st.subheader(say("Compare with which picture?"), anchor=False)
+        other = _choose_other(sight.picture)
+    if other is None:
+        return
+    found = styles(sight.network, sight.picture, other)
+    with right:
+        _how_far(found, other)
+    draw_matrices(sight, other, found)
+    draw_all_layers(sight, found)
+    draw_nearest(sight)
+    draw_painting(sight)
+    _take(sight, other, found)
+
+
+def _choose_other(first: Chosen) -> Chosen | None:
+    """Draw the choice of the second picture and return it, or None after a sentence."""
+    samples = {path.name: path for path in sample_pictures(str(Settings.of().pictures))}
+    names = [*samples, UPLOAD]
+    links.remember(
+        "style_with", next((name for name in reversed(samples) if name != first.name), UPLOAD), names
+    )
+    tiles = [Choice(name, _words(name), image=_tile(path)) for name, path in samples.items()]
+    choices(
+        "style-gallery", say("Second picture"), tiles, st.session_state["style_with"], "tiles", "style_with"
+    )
+    st.selectbox(
+        say("Second picture"),
+        names,
+        key="style_with",
+        format_func=_words,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    name = st.session_state["style_with"]
+    if name != UPLOAD:
+        return opened_sample(str(samples[name]))
+    file = st.file_uploader(
+        say("A picture of your own"),
+        type=[ending.lstrip(".") for ending in SUFFIXES],
+        key="style_uploaded",
+        max_upload_size=MEGABYTES,
+        help=say("It is read here and kept nowhere."),
+    )
+    if file is None:
+        st.info(say("Choose a second picture: a sample, or a file of yours."))
+        return None
+    return brought(file)
+
+
+def _words(name: str) -> str:
+    return say("Upload a picture …") if name == UPLOAD else Path(name).stem.replace("_", " ")
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _tile(path: Path) -> Any:
+    return ImageOps.fit(opened_sample(str(path)).picture, (TILE, TILE))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda c: c.digest})
+def styles(network: Network, first: Chosen, second: Chosen) -> Style:
+    """Return the Gram matrices of two pictures at the last activation of each grid; not to be changed."""
+    found = style(network.model, [first.picture, second.picture])
+    return replace(found, pictures=(first.name, second.name))
+
+
+def _how_far(found: Style, other: Chosen) -> None:
+    """Draw the distance in one number and a sentence, and a bar for each layer that chooses it."""
+    distances = style_distances(found)
+    mean = float(distances.mean[0, 1])
+    st.subheader(say("How far are the two apart in style?"), anchor=False)
+    said = next(words for limit, words in VERDICTS if mean <= limit)
+    st.html(f"<p><b style='font-size:1.6rem'>{mean:.2f}</b> &nbsp; {html.escape(say(said))}</p>")
+    apart = distances.values[:, 0, 1].tolist()
+    items = [
+        Choice(layer, layer, f"{distance:.2f}", share=distance)
+        for layer, distance in zip(found.layers, apart, strict=True)
+    ]
+    layer = links.remember("style_layer", found.layers[len(found.layers) // 2], found.layers)
+    choices("style-bars", say("Distance at each layer"), items, layer, "bars", "style_layer", forget_channel)
+    st.caption(
+        say(
+            "0: the same features occur together. 0.71: no feature in common. Early layers compare colours "
+            "and edges, late ones what is in the picture. Press a layer to see its matrices."
+        )
+    )
+
+
+def _take(sight: Sight, other: Chosen, found: Style) -> None:
+    distances = style_distances(found)
+    st.subheader(say("Take it home"), anchor=False)
+    take_home(
+        "style",
+        [
+            Download(say("Matrices (PNG)"), "gram.png", "image/png", lambda: as_png_bytes(found.figure())),
+            Download(
+                say("Distances (PNG)"), "distances.png", "image/png", lambda: as_png_bytes(distances.figure())
+            ),
+            Download(
+                say("Matrices (NPZ)"), "gram.npz", "application/octet-stream", partial(_matrices, found)
+            ),
+            Download(
+                say("Distances (JSON)"), "style.json", "application/json", partial(_about, found, distances)
+            ),
+        ],
+        _python(sight, other),
+        command_line(
+            "interp",
+            "gram",
+            sight.picture.source,
+            other.source,
+            model=None if sight.network.name == DEFAULT_MODEL else sight.network.name,
+        ),
+        ""
+        if sight.picture.path and other.path
+        else say("Your picture stays with you: code and link name it, they do not contain it."),
+    )
+
+
+def _python(sight: Sight, other: Chosen) -> str:
+    lines = [
+        "import interp",
+        "from interp.features import style, style_distances",
+        "",
+        f"model = {call('interp.load', sight.network.name)}",
+        f"found = style(model, [{sight.picture.source!r}, {other.source!r}])",
+        "found.figure().savefig('gram.png')",
+        "distances = style_distances(found)",
+        "distances.figure().savefig('distances.png')",
+        "print(dict(zip(distances.layers, distances.values[:, 0, 1].tolist())))",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _matrices(found: Style) -> bytes:
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {layer: values.numpy() for layer, values in found.grams.items()}
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _about(found: Style, distances: StyleDistances) -> bytes:
+    about = {
+        "model": found.model,
+        "pictures": list(found.pictures),
+        "normalise": found.normalise,
+        "distances": dict(zip(distances.layers, distances.values[:, 0, 1].tolist(), strict=True)),
+        "mean": float(distances.mean[0, 1]),
+    }
+    return json.dumps(about, indent=1, ensure_ascii=False).encode()
+
+
+PAGE = Page(
+    "style",
+    "Style",
+    ":material/texture:",
+    "Which features occur together, wherever in the picture that is: texture without place.",
+    draw,
+)
