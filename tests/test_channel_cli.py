@@ -1,5 +1,7 @@
 """`interp channel` and `interp invert` as people type them."""
 
+import shutil
+
 import pytest
 from command import interp, save_classifier, save_noise
 from PIL import Image
@@ -45,6 +47,19 @@ def test_every_channel_has_its_page_and_the_examples_are_kept(saved, folder, tmp
     assert again.returncode == 0
     assert "in the one made for it" not in again.stdout
     assert (tmp_path / LAYER / "examples.parquet").stat().st_mtime_ns == before
+
+
+def test_folders_inside_are_walked_only_when_asked(saved, folder, tmp_path):
+    from interp.features import open_examples
+
+    pictures = tmp_path / "pictures"
+    shutil.copytree(folder, pictures / "inside")
+    shutil.copy(next(folder.glob("[!b]*.*")), pictures)
+    asked = ("channel", 0, "--model", saved, "--layer", LAYER, "--images", pictures, "--steps", 0)
+    assert interp(*asked, "--out", tmp_path / "all").returncode == 0
+    assert interp(*asked, "--out", tmp_path / "one", "--no-recursive").returncode == 0
+    assert open_examples(tmp_path / "one" / LAYER).about["pictures"] == 1
+    assert open_examples(tmp_path / "all" / LAYER).about["pictures"] > 1
 
 
 def test_a_channel_that_is_not_there_is_named_before_anything_is_drawn(saved, folder, tmp_path):

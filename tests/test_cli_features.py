@@ -37,6 +37,18 @@ def test_stages_and_the_default_layer_are_drawn_and_a_broken_picture_stops_nothi
         assert figure.width > 400
 
 
+def test_stages_are_averaged_as_asked(tmp_path):
+    drawn = []
+    for average in ("abs", "l2"):
+        out = tmp_path / average
+        assert features(SAMPLES / "cat_small.jpg", "--average", average, "-o", out)[0] == 0
+        drawn.append((out / "cat_small.stages.png").read_bytes())
+    assert drawn[0] != drawn[1]
+    code, _, complaints = features(SAMPLES / "cat_small.jpg", "--average", "median", "-o", tmp_path)
+    assert code == 2
+    assert "--average median: give one of abs, mean, l2." in complaints
+
+
 def test_layers_by_class_of_pictures_with_one_name(tmp_path):
     folder, out = tmp_path / "other", tmp_path / "out"
     folder.mkdir()

@@ -26,6 +26,9 @@ def channel(
     again: Annotated[
         bool, typer.Option("--again", help="Replace the folder's examples of other pictures or settings.")
     ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive/--no-recursive", help="Whether to walk the folders inside it.")
+    ] = True,
     trust_pickle: Trust = False,
 ) -> None:
     """Draw all about a channel on one page: what drives it, what it is made of, what it does.
@@ -35,6 +38,7 @@ def channel(
     from interp.features import channel_report, top_examples
     from interp.features.origin import channels_of, check_channel
     from interp.files import write_whole
+    from interp.images import pictures_in
     from interp.models import load
 
     loaded = load(model, trust_pickle=trust_pickle)
@@ -43,8 +47,9 @@ def channel(
     for number in channels:
         check_channel(number, count, name)
     folder = out / plain(name)
+    pictures = images if recursive else pictures_in(images, recursive=False)
     with progress_bar("looking for examples") as tick:
-        examples = top_examples(loaded, name, images, out=folder, again=again, progress=tick)
+        examples = top_examples(loaded, name, pictures, out=folder, again=again, progress=tick)
     for file, reason in examples.failed.items():
         complain(reason if file in reason else f"{file}: {reason}")
     for number in channels:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from interp.features.activations import Order
+    from interp.features.channel_average import Average
     from interp.models import ImageModel
 
 SORTS = ("strength", "class", "index")
+AVERAGES = ("abs", "mean", "l2")
 
 
 @app.command()
@@ -39,6 +41,7 @@ def features(
         str | None, typer.Option("--class", "-c", help="Class for --sort class; default: the predicted one.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="So many channels.")] = 24,
+    average: Annotated[str, typer.Option(help="Of a stage's channels: abs, mean or l2.")] = "abs",
     over: Annotated[bool, typer.Option("--over", help="Draw the channels over the picture.")] = False,
     shared: Annotated[bool, typer.Option("--shared", help="Draw all channels on one scale.")] = False,
     filters: Annotated[
@@ -68,6 +71,8 @@ def features(
     by = sort or ("class" if class_ is not None else "strength")
     if not sources and not filters:
         raise FeatureError("there is no picture; give one or more, or --filters.")
+    if average not in AVERAGES:
+        raise FeatureError(f"--average {average}: give one of {', '.join(AVERAGES)}.")
     if by not in SORTS or (class_ is not None and by != "class"):
         raise FeatureError(f"--sort {by}: give one of {', '.join(SORTS)}; with --class only class.")
     if kernel is not None and (layer or filters or sort or class_ is not None):
@@ -82,7 +87,7 @@ def features(
     loaded = load(model, trust_pickle=trust_pickle)
     if filters:
         _filters(loaded, out)
-    asked = _Asked(layer or [], by, class_, top, over, shared, pixel)  # type: ignore[arg-type]
+    asked = _Asked(layer or [], by, class_, top, average, over, shared, pixel)  # type: ignore[arg-type]
     _each(sources, out, lambda picture, stem: _channels(loaded, picture, stem, out, asked))
 
 
@@ -94,6 +99,7 @@ class _Asked:
     sort: Order
     class_: str | None
     top: int
+    average: Average
     over: bool
     shared: bool
     at: tuple[float, float] | None
@@ -131,7 +137,7 @@ def _channels(
 
     opened = open_image(picture)
     if not asked.layers:
-        strip = strip_of(model, opened)
+        strip = strip_of(model, opened, average=asked.average)
         yield f"{picture.name}: {len(strip.layers)} stages: {', '.join(strip.layers)}"
         yield _saved(strip.figure(over=asked.over), out / f"{stem}.stages.png")
     for layer in asked.layers or [model.default_layer]:

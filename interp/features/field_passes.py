@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.features.paths import Paths
+from interp.features.stream import Progress
 from interp.models import ImageModel
 
 Weights = npt.NDArray[np.float64]
@@ -55,11 +58,16 @@ def weights_of(output: Tensor, place: tuple[int | slice, int | slice], blank: Te
     return np.asarray(weights / weights.sum())
 
 
-def unbounded(extractor: Extractor, model: ImageModel, axis: int) -> tuple[int, float] | None:
+def unbounded(
+    extractor: Extractor, model: ImageModel, axis: int, progress: Progress | None = None
+) -> tuple[int, float] | None:
     """Return size and stride along an axis, from inputs made longer until no border cuts the field off."""
     own = model.preprocess.size
     side, other = own[axis], min(own[1 - axis], _NARROW)
+    most = math.floor(math.log2(_LARGEST_SIDE / side)) + 1 if side <= _LARGEST_SIDE else 0
     while side <= _LARGEST_SIDE:
+        if progress is not None:
+            progress(axis * most + round(math.log2(side / own[axis])), 2 * most)
         shape = (side, other) if axis == 0 else (other, side)
         try:
             blank, output, _ = passed(extractor, model, *shape)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from interp.features.errors import FeatureError
 from interp.features.field_passes import Weights, interval, passed, unbounded, weights_of
-from interp.features.stream import extractor_of
+from interp.features.stream import Progress, extractor_of
 from interp.images import Box, Preprocess
 from interp.models import ImageModel
 
@@ -115,8 +115,13 @@ class ReceptiveFields:
             return None
         return (down[0], across[0]), (down[1], across[1])
 
-    def at(self, position: tuple[int, int]) -> ReceptiveField:
+    def at(self, position: tuple[int, int], *, unbounded: bool = True) -> ReceptiveField:
         """Return the field of one position (row, column); negative ones count from the end.
+
+        Args:
+            position: in the layer's grid.
+            unbounded: whether to measure size and stride without borders too. That takes seconds for deep
+                layers, once; without it both are None.
 
         Raises:
             FeatureError: the grid has no such position.
@@ -124,7 +129,7 @@ class ReceptiveFields:
         row, column = (_place(p, side, self.grid) for p, side in zip(position, self.grid, strict=True))
         weights = weights_of(self._output, (row, column), self._blank)
         box = _interval_box(weights.sum(1), weights.sum(0), 1.0)
-        size, stride = self.unbounded or (None, None)
+        size, stride = (self.unbounded if unbounded else None) or (None, None)
         return ReceptiveField(
             self.layer, (row, column), self.grid, box, weights, size, stride, self.preprocess
         )
@@ -189,8 +194,15 @@ def receptive_field(
     return fields.at(position or (fields.grid[0] // 2, fields.grid[1] // 2))
 
 
-def receptive_fields(model: ImageModel, layer: str | int) -> ReceptiveFields:
+def receptive_fields(
+    model: ImageModel, layer: str | int, *, progress: Progress | None = None
+) -> ReceptiveFields:
     """Return the fields of all positions of a layer; see `receptive_field`.
+
+    Args:
+        model: any model.
+        layer: name, index or suffix, as `model.layers.resolve` takes it.
+        progress: is told before each of the larger passes that `unbounded` takes: (taken, at most).
 
     Raises:
         LayerError: no such layer, or several fit.
@@ -213,7 +225,7 @@ def receptive_fields(model: ImageModel, layer: str | int) -> ReceptiveFields:
     bounded = output.requires_grad and not paths.everywhere
 
     def longer(axis: int) -> tuple[int, float] | None:
-        return unbounded(extractor, model, axis) if bounded else None
+        return unbounded(extractor, model, axis, progress) if bounded else None
 
     grid = (output.shape[0], output.shape[1])
     return ReceptiveFields(name, grid, model.preprocess, blank, output, longer)

@@ -326,3 +326,20 @@ def test_the_figure_has_box_and_numbers():
     said = " ".join(text.get_text() for text in figure.texts)
     assert "bottom, row 8, column 8" in said
     assert "18 × 18" in said
+
+
+def test_a_position_without_the_larger_passes_is_the_same_but_for_size_and_stride():
+    told = []
+    fields = receptive_fields(
+        model_of(UNet(), 16, 24), "bottom", progress=lambda *counts: told.append(counts)
+    )
+    quick = fields.at((2, 3), unbounded=False)
+    assert told == []
+    assert (quick.size, quick.stride) == (None, None)
+    whole = fields.at((2, 3))
+    assert quick.box == whole.box
+    assert (quick.weights == whole.weights).all()
+    assert whole.size is not None
+    assert told == sorted(told)
+    assert told[0][0] == 0
+    assert all(done < total for done, total in told)
