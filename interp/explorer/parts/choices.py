@@ -12,7 +12,7 @@ from PIL import Image
 
 from interp.explorer.parts.encoding import as_jpeg
 
-Kind = Literal["tiles", "strip", "bars"]
+Kind = Literal["tiles", "maps", "strip", "bars"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def choices(
         label: what is chosen here, for those who cannot see it.
         items: the buttons.
         chosen: value of the one that is pressed.
-        kind: `tiles` of pictures, a `strip` of pictures with words, or `bars`.
+        kind: `tiles` of pictures, `maps` whose cells and words are seen, a `strip` of pictures with words,
+            or `bars`.
         setting: key of the session's state.
         also: called after the setting was set.
     """
