@@ -64,7 +64,7 @@ function cell(data, each, frames) {
     else scale.append(ends[0], image(data.images[each.scale], ""), ends[ends.length - 1]);
     figure.append(scale);
   }
-  frames.push({ each, element, layers, over, cross, badge, divide, mark });
+  frames.push({ each, values: each.values === null ? null : unpacked(each.values), element, layers, over, cross, badge, divide, mark });
   return figure;
 }
 
@@ -195,22 +195,24 @@ function update(view) {
     }
     frame.cross.hidden = !state.at;
     if (state.at) Object.assign(frame.cross.style, { left: across(state.at[0]), top: down(state.at[1]) });
-    const value = state.at ? valueAt(frame.each, state.at) : null;
+    const value = state.at ? valueAt(frame, state.at) : null;
     frame.badge.textContent = frames.length > 1 && value ? value.short : "";
     return value;
   });
   const first = read.find(value => value);
-  const words = !state.at || !first && !frames.some(frame => frame.each.values) ? "" : first ? told(data.words.value, first) : data.words.outside;
+  const words = !state.at || !first && !frames.some(frame => frame.values) ? "" : first ? told(data.words.value, first) : data.words.outside;
   if (view.out.textContent !== words) view.out.textContent = words;
 }
 
-function valueAt(each, [x, y]) {
-  if (!each.values) return null;
+function unpacked(text) { return new Float32Array(Uint8Array.from(atob(text), sign => sign.charCodeAt(0)).buffer); }
+
+function valueAt({ each, values }, [x, y]) {
+  if (!values) return null;
   const [left, top, right, bottom] = each.box, u = (x - left) / (right - left), v = (y - top) / (bottom - top);
   if (u < 0 || u >= 1 || v < 0 || v >= 1) return null;
   const [rows, columns] = each.shape, row = Math.floor(v * rows), column = Math.floor(u * columns);
-  const value = each.values[row * columns + column];
-  const short = value === null ? "NaN" : value.toPrecision(3).replace("-", "−");
+  const value = values[row * columns + column];
+  const short = value.toPrecision(3).replace("-", "−");
   return { short, row: row + 1, column: column + 1, shape: `${rows}×${columns}` };
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -123,7 +124,7 @@ def viewer(
             "words": each.words,
             "box": list(each.box),
             "shape": None if each.values is None else list(each.values.shape),
-            "values": None if each.values is None else [_number(v) for v in each.values.flat],
+            "values": None if each.values is None else _packed(each.values),
         }
 
     def picked() -> None:
@@ -156,9 +157,9 @@ def viewer(
     )
 
 
-def _number(value: np.float32) -> float | None:
-    """Return what JSON can say of a value: it has no NaN and no infinity."""
-    return float(f"{value:.4g}") if np.isfinite(value) else None
+def _packed(values: npt.NDArray[np.float32]) -> str:
+    """Return values as text: a grid of many maps has hundreds of thousands, too many to write as numbers."""
+    return base64.b64encode(values.astype("<f4").tobytes()).decode()
 
 
 def _component() -> Callable[..., object]:
