@@ -109,6 +109,7 @@ def _choose_layers(sight: Sight) -> tuple[str, ...]:
         selection_mode="multi",
         key=LAYERS,
         format_func=partial(layer_title, sight.network),
+        wrap=True,
         persist_state="session",
     )
     picked = st.session_state[LAYERS]

@@ -24,6 +24,7 @@ AXES = {"method": "Methods", "layer": "Layers", "class": "Classes"}
 SCALES = {"own": "Each map its own", "row": "One for each row"}
 OWN = "own"
 EMPTY = 226
+WIDER = 1.4  # than its pixels a cell may become where there is room: a little soft, but larger
 
 Names = dict[str, dict[int | str, str]]
 Place = dict[str, int | str]
@@ -42,7 +43,7 @@ def grid(sight: Sight, asked: Asked, found: Maps) -> None:
         rows.append(_cells(keys, found, drawing, list(names[across].values()), shared=shared))
     sizes = [each.picture.size for each in found.found.values()] or [(1, 1)]
     with stage:
-        viewer("compare", rows, row_titles=titles, widest=max(width for width, _ in sizes))
+        viewer("compare", rows, row_titles=titles, widest=round(WIDER * max(width for width, _ in sizes)))
     take(sight, asked, found, drawing)
     links.publish()
 
@@ -205,4 +206,4 @@ def _empty(key: Key, found: Maps, title: str) -> Cell:
     reason = say("Not made yet: press the button above.") if error is None else told(error)
     some = next(iter(found.found.values()), None)
     size = (240, 180) if some is None else some.picture.size
-    return Cell(as_png(Image.new("L", size, EMPTY)), reason, title=title, ends=(reason,))
+    return Cell(as_png(Image.new("L", size, EMPTY)), reason, title=title, words=reason)
