@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from interp.models.labels import Labels
+from interp.places import Place, in_words, positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +19,7 @@ class RegionTarget:
         index: of the class.
         region: bool `(H, W)`.
         name: how it is called in pictures and reports.
+        place: of a pixel or a box, which give the region again; `None` for where the class is predicted.
 
     Example:
         >>> road = RegionTarget(3, logits[0].argmax(0) == 3, "road, where it is predicted")
@@ -28,13 +30,16 @@ class RegionTarget:
     index: int
     region: torch.Tensor = field(repr=False)
     name: str
+    place: Place | None = None
 
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
         """Return `(B,)` scores of `(B, classes, H, W)` logits."""
         return (output[:, self.index] * self.region).sum((1, 2))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; the region is that of the prediction, which the model gives again."""
+        """Return plain values, from which the model gives the region again."""
+        if self.place is not None:
+            return {"class": self.index, "place": list(self.place), "name": self.name}
         return {"predicted_region": self.index, "name": self.name}
 
 
@@ -79,3 +84,29 @@ def predicted_region(logits: torch.Tensor, labels: Labels, index: int) -> Region
     """Return a class over the region where it is predicted."""
     name = f"{labels[index]}, where it is predicted"
     return RegionTarget(index, logits.argmax(0) == index, name)
+
+
+def region_at(
+    logits: torch.Tensor, labels: Labels, place: Place, wanted: str | int | None = None
+) -> RegionTarget:
+    """Return a class over a pixel or a box.
+
+    Args:
+        logits: `(classes, H, W)` of one picture.
+        labels: their names.
+        place: checked by `interp.places.checked`.
+        wanted: the class; `None` for the one that is predicted there, in a box at most of its positions.
+
+    Raises:
+        LabelError: no such class.
+
+    Example:
+        >>> region_at(torch.eye(2)[:, :, None].expand(2, 2, 3), Labels(("sky", "road")), (0.5, 0.9)).name
+        'road at (0.50, 0.90)'
+    """
+    region = positions(place, (logits.shape[1], logits.shape[2])).to(logits.device)
+    if wanted is None:
+        index = int(logits.argmax(0)[region].bincount().argmax())
+    else:
+        index = labels.find(wanted, len(logits))
+    return RegionTarget(index, region, f"{labels[index]} {in_words(place)}", place)

@@ -1,7 +1,8 @@
 """What is asked of a network's output: plain callables that give one number for each picture.
 
 A *target* takes the output `(B, ...)` and returns scores `(B,)`. A *query* is what a person says (`None`,
-`281`, `"tiger cat"`, `contrast("cat", "dog")`, a callable); `resolve` turns it into targets for one picture.
+`281`, `"tiger cat"`, `contrast("cat", "dog")`, `pixel(0.3, 0.6)`, a callable); `resolve` turns it into
+targets for one picture.
 """
 
 from __future__ import annotations
@@ -13,101 +14,34 @@ from typing import Any
 
 import torch
 
-from interp.dense import DetailTarget, RegionTarget, predicted_region, predicted_regions
+from interp.dense import DetailTarget, RegionTarget, predicted_region, predicted_regions, region_at
+from interp.logits import CallableTarget, LogitTarget, TargetError
 from interp.models.image_model import Task
 from interp.models.labels import Labels
+from interp.places import PlaceError, checked
 
-
-class TargetError(ValueError):
-    """A target does not fit the output, the labels or the number of pictures."""
-
-
-@dataclass(frozen=True)
-class LogitTarget:
-    """A sum of class logits: `s = Σ_j c_j · logit_j`. Targets add, subtract, scale and negate.
-
-    Attributes:
-        terms: `(class index, coefficient)` pairs.
-        name: how it is called in pictures and reports.
-
-    Example:
-        >>> cat, dog = LogitTarget(((281, 1.0),), "cat"), LogitTarget(((207, 1.0),), "dog")
-        >>> (cat - dog)(output).shape
-        torch.Size([2])
-    """
-
-    terms: tuple[tuple[int, float], ...]
-    name: str
-
-    def __post_init__(self) -> None:
-        if not self.terms:
-            raise TargetError(
-                f"the target {self.name!r} has no terms; give one (class, coefficient) at least."
-            )
-
-    def __call__(self, output: torch.Tensor) -> torch.Tensor:
-        """Return `(B,)` scores of `(B, classes)` logits."""
-        if output.dim() != 2:
-            raise TargetError(
-                f"the output {tuple(output.shape)} has a value for every position, so a class alone does not "
-                "say where. Give a callable, e.g. lambda output: output[:, 3].sum((1, 2))."
-            )
-        indices = [index for index, _ in self.terms]
-        if not all(0 <= index < output.shape[1] for index in indices):
-            raise TargetError(f"{self.name} asks for class {max(indices, key=abs)} of {output.shape[1]}.")
-        # One slice for each term: its backward pass takes half of that of an index and a product.
-        scores = [output[:, index] if c == 1 else c * output[:, index] for index, c in self.terms]
-        return torch.stack(scores).sum(0) if len(scores) > 1 else scores[0]
-
-    def __add__(self, other: LogitTarget) -> LogitTarget:
-        return LogitTarget(self.terms + other.terms, f"{self.name} + {other.name}")
-
-    def __sub__(self, other: LogitTarget) -> LogitTarget:
-        return LogitTarget(self.terms + (-other).terms, f"{self.name} − {other._factor}")
-
-    def __neg__(self) -> LogitTarget:
-        return LogitTarget(tuple((i, -c) for i, c in self.terms), f"−{self._factor}")
-
-    def __rmul__(self, factor: float) -> LogitTarget:
-        return LogitTarget(tuple((i, factor * c) for i, c in self.terms), f"{factor:g} · {self._factor}")
-
-    @property
-    def _factor(self) -> str:
-        return f"({self.name})" if len(self.terms) > 1 else self.name
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for `from_json`."""
-        return {"terms": [list(term) for term in self.terms], "name": self.name}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> LogitTarget:
-        """Make it again from `to_json`.
-
-        Raises:
-            TargetError: the terms are not pairs of numbers.
-        """
-        try:
-            return cls(tuple((int(i), float(c)) for i, c in value["terms"]), str(value["name"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise TargetError(f"the target {value!r} is not a list of [class, coefficient].") from error
-
-
-@dataclass(frozen=True)
-class CallableTarget:
-    """A user's own target, `(B, ...) → (B,)`, with a name."""
-
-    function: Callable[[torch.Tensor], torch.Tensor]
-    name: str
-
-    def __call__(self, output: torch.Tensor) -> torch.Tensor:
-        """Return `(B,)` scores, or raise `TargetError` when the function gives another shape."""
-        scores = self.function(output)
-        if not isinstance(scores, torch.Tensor) or scores.shape != output.shape[:1]:
-            shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-            raise TargetError(
-                f"the target {self.name} gave {shape}; it must give one score for each picture."
-            )
-        return scores
+__all__ = [
+    "AnyTarget",
+    "CallableTarget",
+    "LogitTarget",
+    "PlaceError",
+    "Query",
+    "Several",
+    "Target",
+    "TargetError",
+    "TargetLike",
+    "at",
+    "box",
+    "contrast",
+    "from_json",
+    "negative",
+    "per_picture",
+    "pixel",
+    "resolve",
+    "several",
+    "top",
+    "where_predicted",
+]
 
 
 Target = LogitTarget | CallableTarget | RegionTarget | DetailTarget
@@ -175,6 +109,94 @@ def negative(query: TargetLike) -> Query:
     return Query(lambda logits, labels, _: (-_one(query, logits, labels),))
 
 
+def pixel(x: float, y: float, wanted: str | int | None = None) -> Query:
+    """Ask a segmentation what speaks for a class at one pixel: its logit there.
+
+    The place is a fraction of what the network sees and not a pixel of the picture, because a target sees
+    nothing but the output; `interp.places.seen` makes the one of the other.
+
+    Args:
+        x: from the left, 0 … 1.
+        y: from the top, 0 … 1.
+        wanted: name or index of the class; `None` for the one that is predicted there.
+
+    Raises:
+        PlaceError: x or y is no fraction.
+
+    Example:
+        >>> interp.explain("streets", "street.png", interp.targets.pixel(0.1, 0.9)).target.name
+        'road at (0.10, 0.90)'
+    """
+    return at((x, y), wanted)
+
+
+def box(left: float, top: float, right: float, bottom: float, wanted: str | int | None = None) -> Query:
+    """Ask a segmentation what speaks for a class in a box: the sum of its logits there.
+
+    Args:
+        left: edge of the box as a fraction, 0 … 1, of what the network sees, as in `pixel`.
+        top: the same.
+        right: the same.
+        bottom: the same.
+        wanted: name or index of the class; `None` for the one that is predicted there most.
+
+    Raises:
+        PlaceError: an edge is no fraction, or the box is empty.
+
+    Example:
+        >>> interp.explain("streets", "street.png", interp.targets.box(0.4, 0.5, 0.6, 0.7, "car"))
+    """
+    return at((left, top, right, bottom), wanted)
+
+
+def where_predicted(wanted: str | int | None = None) -> Query:
+    """Ask a segmentation what speaks for a class where it is predicted: the sum of its logits there.
+
+    Args:
+        wanted: name or index of the class; `None` for the one with the largest region.
+
+    Example:
+        >>> interp.explain("streets", "street.png", interp.targets.where_predicted("car"))
+    """
+
+    def ask(logits: torch.Tensor, labels: Labels, task: Task) -> tuple[Target, ...]:
+        _check_segmentation(logits, task)
+        if wanted is None:
+            return predicted_regions(logits, labels, 1)
+        found = predicted_region(logits, labels, labels.find(wanted, len(logits)))
+        if not found.region.any():
+            raise PlaceError(
+                f"{labels[found.index]} is predicted nowhere in the picture; ask for it at a pixel or in a "
+                "box."
+            )
+        return (found,)
+
+    return Query(ask)
+
+
+def at(place: Sequence[float], wanted: str | int | None = None) -> Query:
+    """Ask as `pixel` does of `(x, y)`, and as `box` does of `(left, top, right, bottom)`.
+
+    Raises:
+        PlaceError: the place is neither.
+    """
+    found = checked(place)
+
+    def ask(logits: torch.Tensor, labels: Labels, task: Task) -> tuple[Target, ...]:
+        _check_segmentation(logits, task)
+        return (region_at(logits, labels, found, wanted),)
+
+    return Query(ask)
+
+
+def _check_segmentation(logits: torch.Tensor, task: Task) -> None:
+    if logits.dim() != 3 or task == "image":
+        raise TargetError(
+            f"a place is asked of a network that gives every pixel a class; this one does {task}. Ask for a "
+            "class, or write a callable."
+        )
+
+
 def resolve(
     query: AnyTarget, logits: torch.Tensor, labels: Labels, task: Task = "classification"
 ) -> tuple[Target, ...]:
@@ -226,6 +248,11 @@ def from_json(value: Mapping[str, Any]) -> TargetLike:
         return None
     if "detail" in value:
         return DetailTarget()
+    if "place" in value:
+        wanted = value["class"]
+        if type(wanted) is not int:
+            raise TargetError(f"the saved target's class {wanted!r:.40} is none of the model's.")
+        return at(value["place"], wanted)
     if "predicted_region" in value:
         index = value["predicted_region"]
         return Query(lambda logits, labels, _: (_predicted(index, logits, labels),))
@@ -262,7 +289,8 @@ def _class_logits(logits: torch.Tensor) -> torch.Tensor:
     if logits.dim() != 1:
         raise TargetError(
             f"the output {tuple(logits.shape)} of a picture has a value for every position, so a class alone "
-            "does not say where. Give a callable, e.g. lambda output: output[:, 3].sum((1, 2))."
+            "does not say where. Give a callable, or of a segmentation targets.where_predicted, pixel or box "
+            "(--region)."
         )
     return logits
 

@@ -19,7 +19,7 @@ import interp as package
 from interp.cli import main
 from interp.models import save_folder
 from interp.models.architecture import of_network
-from interp.models.networks import ClassifierNetwork
+from interp.models.networks import ClassifierNetwork, UNetNetwork
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,25 @@ def save_classifier(folder: Path, size: int = 64) -> Path:
         architecture=of_network(network),
         labels=("cat", "dog", "cow"),
         name="pets",
+    )
+    return save_folder(model, folder)
+
+
+def save_segmenter(folder: Path, size: tuple[int, int] = (48, 64)) -> Path:
+    """Save a small U-Net of three classes with random weights, whose batch norms know some noise."""
+    torch.manual_seed(0)
+    network = UNetNetwork("timm:test_resnet", 3, *size)
+    module = network.build().train()
+    with torch.no_grad():
+        for _ in range(4):
+            module(torch.randn(4, 3, *size))
+    model = package.load(
+        module.eval(),
+        preprocess=package.Preprocess(size, (0.5,) * 3, (0.5,) * 3, fit="squish"),
+        architecture=of_network(network),
+        labels=("sky", "road", "car"),
+        task="segmentation",
+        name="street",
     )
     return save_folder(model, folder)
 

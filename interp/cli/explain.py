@@ -23,7 +23,18 @@ def explain(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures to explain.")],
     model: Model = "efficientnet_lite0",
     classes: Classes = None,
-    top: Annotated[int, typer.Option(min=1, help="Explain the likeliest classes; without --class.")] = 1,
+    top: Annotated[
+        int, typer.Option(min=1, help="Explain the likeliest classes; without --class and --region.")
+    ] = 1,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region",
+            "-r",
+            help="Of a segmentation: X,Y or LEFT,TOP,RIGHT,BOTTOM in pixels of the picture, or 'predicted', "
+            "where the class is predicted. With --class, else the class found there; several times.",
+        ),
+    ] = None,
     method: Annotated[list[str] | None, typer.Option(help="Method; may be given several times.")] = None,
     layer: Annotated[
         list[str] | None,
@@ -47,29 +58,35 @@ def explain(
 ) -> None:
     """Explain pictures. Several methods, layers or classes make a grid for each picture."""
     from interp import targets
+    from interp.cli.regions import check_task, read_regions, region_target
     from interp.explaining import explain as explain_pictures
     from interp.explanation import FIGURES, ExplanationError
     from interp.images import ImageError
     from interp.models import load
+    from interp.places import PlaceError
     from interp.views import Drawing
 
     drawing = Drawing(opacity, colormap, threshold, cast("Interpolation", smoothing))
-    target = targets.several(*classes) if classes else targets.top(top)
+    regions = read_regions(region or [])
+    whole = targets.several(*classes) if classes else targets.top(top)
     layers: Any = "stages" if layer == ["stages"] else layer
     kinds = [kind.lower().lstrip(".") for kind in save or ["png"]]
     known = [ending.lstrip(".") for ending in (*FIGURES, ".json", ".npz")]
     if wrong := [kind for kind in kinds if kind not in known]:
         raise ExplanationError(f"--save {wrong[0]}: give one of {', '.join(known)}.")
     loaded = load(model, trust_pickle=trust_pickle)
+    if regions:
+        check_task(loaded)
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     used: set[str] = set()
     for picture in pictures:
         try:
+            target = region_target(loaded, picture, regions, classes or []) if regions else whole
             found = explain_pictures(loaded, [picture], target, method or ["grad-cam"], layers)
-        except ImageError as error:
+        except (ImageError, PlaceError) as error:
             failed += 1
-            complain(error)
+            complain(f"{picture.name}: {error}" if isinstance(error, PlaceError) else error)
             continue
         for explanation in found:
             said = explanation.scale.verdict or explanation.scale.text
