@@ -16,7 +16,7 @@ from interp.explorer.networks import Network
 from interp.explorer.page import Sight
 from interp.explorer.pictures import Chosen
 from interp.explorer.words import say
-from interp.methods import Method, get, methods
+from interp.methods import Method, MethodError, get, methods
 from interp.models import Prediction
 from interp.targets import AnyTarget, several
 
@@ -52,6 +52,35 @@ def explained(
     )
     small = shrunk(found[0])
     return tuple(replace(each, picture=small.picture, box=small.box) for each in found)
+
+
+def explained_stages(
+    network: Network, picture: Chosen, target: str | None, method_name: str
+) -> dict[str, Explanation]:
+    """Return the maps at the ends of the stages, by layer; only where the method works.
+
+    Raises:
+        MethodError: it works at none of them.
+    """
+    layers = stage_layers(network)
+    try:
+        found = explained(network, picture, (target,), (method_name,), layers)
+    except MethodError as reason:
+        alone = {layer: _if_it_works(network, picture, target, method_name, layer) for layer in layers}
+        working = {layer: each for layer, each in alone.items() if each is not None}
+        if not working:
+            raise reason
+        return working
+    return dict(zip(layers, found, strict=True))
+
+
+def _if_it_works(
+    network: Network, picture: Chosen, target: str | None, method_name: str, layer: str
+) -> Explanation | None:
+    try:
+        return explained(network, picture, (target,), (method_name,), (layer,))[0]
+    except MethodError:
+        return None
 
 
 def whole(explanation: Explanation, picture: Chosen) -> Explanation:

@@ -29,6 +29,7 @@ def choose_drawing(method: Method) -> Drawing:
     links.remember("threshold", 0.0, limits=(0.0, 1.0))
     links.remember("colours", colours[0], colours)
     links.remember("smoothing", "bilinear", SMOOTHING)
+    smoothing = {kind: say(title) for kind, title in SMOOTHING.items()}
     first, second = st.columns(2)
     first.slider(say("Opacity"), 0.0, 1.0, step=0.05, key="opacity", persist_state="session")
     second.slider(say("Hide what is below"), 0.0, 1.0, step=0.05, key="threshold", persist_state="session")
@@ -37,7 +38,7 @@ def choose_drawing(method: Method) -> Drawing:
         say("Between the cells"),
         list(SMOOTHING),
         key="smoothing",
-        format_func=lambda kind: say(SMOOTHING[kind]),
+        format_func=smoothing.__getitem__,
         persist_state="session",
     )
     state = st.session_state

@@ -64,11 +64,12 @@ def choose_picture() -> Chosen | None:
     choices(
         "gallery", say("Sample pictures"), tiles, st.session_state["picture"], "tiles", "picture", _forget
     )
+    titles = {name: _words(name) for name in names}
     st.selectbox(
         say("Picture"),
         names,
         key="picture",
-        format_func=_words,
+        format_func=titles.__getitem__,
         persist_state="session",
         on_change=_forget,
         label_visibility="collapsed",
@@ -78,7 +79,6 @@ def choose_picture() -> Chosen | None:
         return brought(
             st.file_uploader(
                 say("A picture of your own"),
-                type=[ending.lstrip(".") for ending in SUFFIXES],
                 key="uploaded",
                 max_upload_size=MEGABYTES,
                 help=say("It is read here and kept nowhere."),

@@ -18,11 +18,10 @@ from interp.explorer.asking import (
     choose_class,
     choose_method,
     default_layer,
-    explained,
+    explained_stages,
     layer_title,
     name_of,
     predicted,
-    stage_layers,
     whole,
 )
 from interp.explorer.drawing import cell_of, choose_drawing, heat_cell, stage_tile
@@ -46,9 +45,7 @@ def draw(sight: Sight) -> None:
         target = choose_class(sight)
     with second:
         method = choose_method()
-    layers = stage_layers(sight.network)
-    found = explained(sight.network, sight.picture, (target,), (method.name,), layers)
-    _map(sight, dict(zip(layers, found, strict=True)), method)
+    _map(sight, explained_stages(sight.network, sight.picture, target, method.name), method)
 
 
 def _bars(sight: Sight) -> None:
@@ -86,11 +83,12 @@ def _map(sight: Sight, found: dict[str, Explanation], method: Method) -> None:
 
 def _modes() -> None:
     links.remember("mode", "overlay", MODES)
+    titles = {mode: say(title) for mode, title in MODES.items()}
     st.segmented_control(
         say("View"),
         list(MODES),
         key="mode",
-        format_func=lambda mode: say(MODES[mode]),
+        format_func=titles.__getitem__,
         label_visibility="collapsed",
         persist_state="session",
         required=True,
@@ -119,14 +117,13 @@ def _stages(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> No
         for layer, each in found.items()
     ]
     choices("stages", say("Stages of the network"), items, st.session_state["layer"], "strip", "layer")
-    if len(found) > 1:
-        st.select_slider(
-            say("Layer"),
-            list(found),
-            key="layer",
-            format_func=partial(layer_title, sight.network),
-            persist_state="session",
-        )
+    if len(found) == 1:
+        st.caption(say("{method} works at this layer only.", method=found[items[0].value].method.title))
+        return
+    titles = {layer: layer_title(sight.network, layer) for layer in found}
+    st.select_slider(
+        say("Layer"), list(found), key="layer", format_func=titles.__getitem__, persist_state="session"
+    )
 
 
 def _take(sight: Sight, explanation: Explanation, drawing: Drawing) -> None:

@@ -54,8 +54,8 @@ def draw_matrices(sight: Sight, other: Chosen, found: Style) -> None:
     st.caption(
         say(
             "Each row and each column is a feature (a channel). Where two cross, the colour says how far "
-            "they occur at the same places: 1 always, 0 never. Features that occur together stand side by side, "
-            "so they make a bright square. Where in the picture they are does not matter."
+            "they occur at the same places: 1 always, 0 never. Features that occur together stand side by "
+            "side, so they make a bright square. Where in the picture they are does not matter."
         )
     )
     matrices = cosines(found, layer)

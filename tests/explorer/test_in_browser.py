@@ -1,0 +1,194 @@
+"""The explorer in a real browser: what a visitor does, on one server, alone and ten at once."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import interp
+
+ROOT = Path(interp.__file__).parents[1]
+SAMPLES = ROOT / "sample_images"
+IDLE = '[data-testid=stApp][data-test-script-state="notRunning"]'
+MAP = ".st-key-map figcaption .title"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def visit(browser, server):
+    """Opens pages; at the end no page has complained or asked anybody but the server."""
+    contexts, problems = [], []
+
+    def opened(page_name="", *, width=1440, height=900, **query):
+        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "request", lambda request: problems.append(request.url) if outside(request.url, server) else None
+        )
+        page.goto(f"{server}/{page_name}?{urlencode(query)}")
+        idle(page)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def outside(address: str, server: str) -> bool:
+    return not address.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
+
+
+def idle(page):
+    page.wait_for_selector(IDLE, timeout=60_000)
+
+
+def press_class(page, name: str) -> None:
+    page.locator(".st-key-bars button", has_text=name).first.click()
+    page.locator(MAP, has_text=re.compile(f"^{name}")).wait_for()
+    idle(page)
+
+
+def downloaded(page, number: int) -> bytes:
+    with page.expect_download() as download:
+        page.locator(".st-key-files-look button").nth(number).click()
+    return Path(download.value.path()).read_bytes()
+
+
+def test_the_main_scenario(visit, default_model):
+    page = visit()
+    press_class(page, "tiger cat")
+    assert "class=tiger+cat" in page.url
+    strongest = page.locator(".st-key-map .frame").get_attribute("aria-label")
+    assert strongest == "Map for tiger cat at layer bn2; strongest at the top, left."
+    press_class(page, "espresso")
+    assert "half way down, in the middle" in page.locator(".st-key-map .frame").get_attribute("aria-label")
+    page.locator(".st-key-stages button", has_text="blocks.4").click()
+    page.locator(".st-key-map figcaption .note", has_text="blocks.4").wait_for()
+    idle(page)
+    values = np.load(io.BytesIO(downloaded(page, 1)))
+    wanted = interp.explain(default_model, SAMPLES / "cat_and_coffee.jpg", "espresso", layer="blocks.4")
+    np.testing.assert_array_equal(values["map"], wanted.values)
+    picture = Image.open(io.BytesIO(downloaded(page, 0)))
+    assert picture.format == "PNG"
+    assert b"espresso" in downloaded(page, 3)
+    assert page.url.endswith("?class=espresso&layer=blocks.4")
+
+
+def test_a_file_of_ones_own(visit, default_model, tmp_path):
+    Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
+    page = visit(picture="upload")
+    page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
+    page.locator(MAP, has_text="missile").wait_for(timeout=60_000)
+    idle(page)
+    values = np.load(io.BytesIO(downloaded(page, 1)))
+    np.testing.assert_array_equal(values["map"], interp.explain(default_model, tmp_path / "mine.png").values)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    page.locator("input[type=file]").set_input_files(tmp_path / "broken.png")
+    page.get_by_text("'broken.png' seems to be text.").wait_for()
+
+
+def test_the_value_under_the_pointer(visit, default_model):
+    page = visit(**{"class": "tiger cat"})
+    found = interp.explain(default_model, SAMPLES / "cat_and_coffee.jpg", "tiger cat")
+    row, column = divmod(int(found.values.argmax()), 7)
+    width, height = found.picture.size
+    x = (found.box.left + (column + 0.5) / 7 * found.box.width) / width
+    y = (found.box.top + (row + 0.5) / 7 * found.box.height) / height
+    frame = page.locator(".st-key-map .frame")
+    size = frame.bounding_box()
+    frame.hover(position={"x": x * size["width"], "y": y * size["height"]})
+    told = page.locator(".st-key-map output").inner_text()
+    assert told == f"{found.values.max():.3g} in cell {row + 1}, {column + 1} of 7×7"
+
+
+def test_what_the_browser_shows_is_the_overlay(visit, default_model):
+    page = visit(**{"class": "tiger cat", "opacity": "0.5"})
+    shot = Image.open(io.BytesIO(page.locator(".st-key-map .frame").screenshot())).convert("RGB")
+    wanted = interp.explain(default_model, SAMPLES / "cat_and_coffee.jpg", "tiger cat").overlay(0.5)
+    wanted = wanted.resize(shot.size)
+    inner = (slice(20, -20), slice(20, -20))
+    assert np.abs(np.asarray(shot, float)[inner] - np.asarray(wanted, float)[inner]).mean() < 4
+
+
+def test_by_keyboard_alone(visit):
+    page = visit()
+    button = page.locator(".st-key-bars button", has_text="tiger cat")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.locator(MAP, has_text=re.compile("^tiger cat")).wait_for()
+    idle(page)
+    frame = page.locator(".st-key-map .frame")
+    frame.focus()
+    page.keyboard.press("ArrowRight")
+    assert "in cell" in page.locator(".st-key-map output").inner_text()
+    page.keyboard.press("+")
+    assert "scale(1.5)" in page.locator(".st-key-map .layers").get_attribute("style")
+    page.keyboard.press("0")
+    assert "scale(1)" in page.locator(".st-key-map .layers").get_attribute("style")
+
+
+def test_opacity_asks_nothing_of_the_network(visit):
+    page = visit()
+    before = page.locator(".st-key-map img.over").get_attribute("src")
+    page.locator(".st-key-opacity input").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "getComputedStyle(document.documentElement).getPropertyValue('--interp-opacity').trim() == '0.65'"
+    )
+    assert page.locator(".st-key-map img.over").get_attribute("src") == before
+
+
+def test_chinese_and_a_phone(visit):
+    page = visit(lang="zh", width=390, height=844)
+    page.get_by_text("带走结果").wait_for()
+    wide = page.evaluate("document.scrollingElement.scrollWidth")
+    assert wide <= 390
+    letters = re.sub(r"\s+", " ", page.locator("[data-testid=stMain]").inner_text())
+    for english in ("Layer", "Opacity", "Colours", "Method", "Take it home"):
+        assert english not in letters
+
+
+def test_a_phone_sees_the_map_as_wide_as_itself(visit):
+    page = visit(width=390, height=844)
+    box = page.locator(".st-key-map .frame").bounding_box()
+    assert 300 <= box["width"] <= 390
+    assert box["x"] >= 0
+
+
+def test_ten_at_once_get_their_own(browser, server, default_model):
+    """Ten sessions begin together, and each one's map is bit for bit what the API gives for its question."""
+    questions = [
+        (picture, target, method)
+        for picture in ("cat_and_coffee.jpg", "coffee_and_shuttle.jpg")
+        for target, method in (
+            ("espresso", "grad-cam"),
+            ("tiger cat", "grad-cam"),
+            ("space shuttle", "hires-cam"),
+            ("cup", "layer-cam"),
+            ("tabby", "xgrad-cam"),
+        )
+    ]
+    contexts = [browser.new_context(accept_downloads=True) for _ in questions]
+    pages = [context.new_page() for context in contexts]
+    for page, (picture, target, method) in zip(pages, questions, strict=True):
+        asked = urlencode({"picture": picture, "class": target, "method": method})
+        page.goto(f"{server}/?{asked}", wait_until="commit")
+    for page, (picture, target, method) in zip(pages, questions, strict=True):
+        page.locator(MAP, has_text=re.compile(f"^{target}")).wait_for(timeout=120_000)
+        idle(page)
+        values = np.load(io.BytesIO(downloaded(page, 1)))
+        wanted = interp.explain(default_model, SAMPLES / picture, target, method)
+        np.testing.assert_array_equal(values["map"], wanted.values)
+    for context in contexts:
+        context.close()

@@ -1,0 +1,140 @@
+"""The page Look: over every method and sample picture, in both languages; what it offers is what it shows."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import interp as command
+from explorer_app import checked, opened, words
+from PIL import Image
+
+import interp
+from interp.explorer.asking import explained, stage_layers
+from interp.explorer.drawing import cell_of, layers_of
+from interp.explorer.networks import network_of
+from interp.explorer.pictures import opened_sample
+from interp.methods import methods
+from interp.views import Drawing
+
+ROOT = Path(interp.__file__).parents[1]
+SAMPLES = sorted((ROOT / "sample_images").glob("*.jpg"))
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize("picture", SAMPLES, ids=lambda path: path.stem)
+def test_every_sample_opens(picture, default_model):
+    page = opened("look", picture=picture.name)
+    best = default_model.predict([picture])[0][0]
+    assert f"<b>{best.name}</b>" in words(page)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("method", [method.name for method in methods()])
+def test_every_method_is_there_by_itself(method, language):
+    page = opened("look", method=method, lang=language)
+    chosen = next(m for m in methods() if m.name == method)
+    assert page.selectbox(key="method").options == [m.title for m in methods()]
+    assert chosen.formula in words(page)
+    assert ("带走结果" if language == "zh" else "Take it home") in words(page)
+
+
+def test_the_page_asks_what_the_api_asks(default_model):
+    network, sample = (
+        network_of("efficientnet_lite0"),
+        opened_sample(str(ROOT / "sample_images/cat_and_coffee.jpg")),
+    )
+    layers = stage_layers(network)
+    found = explained(network, sample, ("tiger cat",), ("layer-cam",), layers)
+    for each, layer in zip(found, layers, strict=True):
+        alone = interp.explain(default_model, sample.path, "tiger cat", "layer-cam", layer)
+        assert each.layer == layer
+        np.testing.assert_array_equal(each.values, alone.values)
+
+
+@pytest.mark.parametrize("opacity", [0.0, 0.35, 1.0])
+def test_the_browser_mixes_what_the_api_draws(default_model, opacity):
+    import base64
+    import io
+
+    found = interp.explain(default_model, SAMPLES[1], "tiger cat")
+    under, over = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(layer.partition(",")[2]))), np.float64)
+        for layer in layers_of(found, Drawing(threshold=0.2))
+    )
+    wanted = np.asarray(found.overlay(opacity, threshold=0.2), np.float64)
+    assert np.abs((1 - opacity) * under + opacity * over - wanted).mean() < 2  # of 255, after JPEG
+
+
+def test_a_cell_says_in_words_where_the_map_is_strongest(default_model):
+    alt = cell_of(
+        interp.explain(default_model, ROOT / "sample_images/cat_and_coffee.jpg", "tiger cat"), Drawing()
+    ).alt
+    assert alt == "Map for tiger cat at layer bn2; strongest at the top, left."
+
+
+def test_no_evidence_is_said_and_not_drawn(default_model):
+    none = interp.explain(
+        default_model, ROOT / "sample_images/cat.jpg", lambda output: -output.logsumexp(1) * 0
+    )
+    cell = cell_of(none, Drawing())
+    assert cell.scale is None
+    assert len(cell.ends) == 1
+    assert cell.ends[0] in cell.alt
+
+
+def test_the_python_of_the_page_makes_the_picture(tmp_path, monkeypatch):
+    page = opened(
+        "look", **{"class": "tiger cat", "method": "layer-cam", "layer": "blocks.4", "opacity": "0.4"}
+    )
+    code = page.code[0].value
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample_images").symlink_to(ROOT / "sample_images")
+    exec(code, {})
+    wanted = interp.explain(
+        "efficientnet_lite0", "sample_images/cat_and_coffee.jpg", "tiger cat", "layer-cam", "blocks.4"
+    )
+    wanted.save("wanted.png", opacity=0.4)
+    assert Path("cat_and_coffee.png").read_bytes() == Path("wanted.png").read_bytes()
+
+
+def test_the_command_of_the_page_makes_the_same_picture(tmp_path, monkeypatch):
+    page = opened(
+        "look",
+        **{
+            "class": "espresso",
+            "layer": "blocks.2",
+            "threshold": "0.3",
+            "smoothing": "nearest",
+            "colours": "cividis",
+        },
+    )
+    python, line = page.code[0].value, page.code[1].value
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample_images").symlink_to(ROOT / "sample_images")
+    done = command(*shlex.split(line)[1:])
+    assert done.returncode == 0, done.stderr
+    exec(python, {})
+    made = (tmp_path / "explanations" / "cat_and_coffee.png").read_bytes()
+    assert made == (tmp_path / "cat_and_coffee.png").read_bytes()
+
+
+def test_another_picture_is_asked_about_what_it_shows():
+    page = opened("look", **{"class": "espresso"})
+    page.selectbox(key="picture").set_value("rocket.jpg")
+    checked(page.run())
+    assert page.session_state["class"] is None
+    assert "espresso" not in words(page).split("Asked about")[1][:80]
+
+
+def test_classes_of_one_name_are_asked_for_by_index(default_model):
+    page = opened("look", **{"class": "134"})
+    assert page.selectbox(key="class").options.count("crane (134)") == 1
+    assert "crane (134)" in words(page)
+    assert "target='134'" in page.code[0].value
