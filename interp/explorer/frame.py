@@ -57,20 +57,21 @@ def show(page: Page) -> None:
 
 def _draw_with_sight(page: Page) -> None:
     with st.sidebar:
-        picture = choose_picture()
+        picture = choose_picture() if page.one_picture else None
         with st.spinner(say("Opening the network …"), show_time=True):
             network = choose_network()
     _title(page)
-    if picture is None or network is None:
+    if network is None or (picture is None and page.one_picture):
         st.info(say("Choose a picture and a network in the side bar."))
         return
-    sight = Sight(picture, network)
-    _seen(sight)
+    sight = None if picture is None else Sight(picture, network)
+    if sight is not None:
+        _seen(sight)
     task = network.model.task
     if task not in page.tasks:
         st.info(say(_OTHER[task]))
         return
-    page.draw(sight)
+    page.draw(network if sight is None else sight)
 
 
 _OTHER = {
