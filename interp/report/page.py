@@ -27,7 +27,7 @@ def write_page(job: Job, about: dict[str, Any], rows: Iterator[Row], path: Path)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("interp.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    pictures = [_picture(row, method) for row in rows]
+    pictures = [_picture(row, job.shown(row.file), method) for row in rows]
     text = environment.get_template("report.html.j2").render(
         title=f"{job.model.name} · {method.title}",
         model=job.model.name,
@@ -45,9 +45,9 @@ def write_page(job: Job, about: dict[str, Any], rows: Iterator[Row], path: Path)
         part.write_text(text, encoding="utf-8")
 
 
-def _picture(row: Row, method: Method) -> dict[str, Any]:
+def _picture(row: Row, name: str, method: Method) -> dict[str, Any]:
     return {
-        "file": row.file,
+        "file": name,
         "error": row.error,
         "size": row.size,
         "box": [round(edge, 3) for edge in row.box],

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from PIL import Image
 from interp.explaining import explanations_of
 from interp.explanation import Explanation
 from interp.files import write_whole
-from interp.images import Box, ImageError, PreprocessError, open_image
+from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
 from interp.models import ImageModel
 from interp.report.rows import ClassMap, Row
@@ -38,6 +38,12 @@ class Job:
     method: str
     layer: str
     batch_size: int
+    names: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = LIMITS
+
+    def shown(self, file: str) -> str:
+        """Return what people call a file."""
+        return self.names.get(file, file)
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,17 @@ def explain_files(job: Job, files: Sequence[tuple[int, Path]], tick: Callable[[]
     rows: list[Row] = []
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
         drawing: deque[list[Future[Row]]] = deque()
-        for batch, decoded in _decoded(job, files, pool):
-            drawing.append(_explained(job, batch, decoded, pool))
-            if len(drawing) > AHEAD:
+        try:
+            for batch, decoded in _decoded(job, files, pool):
+                drawing.append(_explained(job, batch, decoded, pool))
+                if len(drawing) > AHEAD:
+                    rows += _finished(drawing.popleft(), tick)
+            while drawing:
                 rows += _finished(drawing.popleft(), tick)
-        while drawing:
-            rows += _finished(drawing.popleft(), tick)
+        except BaseException:
+            # Whoever interrupts does not wait for pictures that nobody will see.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return rows
 
 
@@ -85,11 +96,11 @@ def _decoded(
 
 def _decode(job: Job, path: Path) -> _Decoded | str:
     try:
-        picture = open_image(path)
+        picture = open_image(path, limits=job.limits)
         inputs, box = job.model.preprocess(picture), job.model.preprocess.box(picture.size)
     except (ImageError, PreprocessError) as error:
         # A report is handed on: it names the file, not the folders of the machine that made it.
-        return str(error).replace(str(path), path.relative_to(job.folder).as_posix())
+        return str(error).replace(str(path), job.shown(path.relative_to(job.folder).as_posix()))
     size = picture.size
     picture.thumbnail((THUMBNAIL, THUMBNAIL), reducing_gap=2.0)
     return _Decoded(inputs, picture, size, box)
@@ -126,15 +137,16 @@ def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[E
     box = (decoded.box.left, decoded.box.top, decoded.box.right, decoded.box.bottom)
     across, down = (small / full for small, full in zip(decoded.thumbnail.size, decoded.size, strict=True))
     left, top, right, bottom = box
+    shown = Path(job.shown(file))
     panel = three_panel(
         decoded.thumbnail,
         first.values,
         title=first.title,
-        caption=f"{Path(file).name} · {first.caption}",
+        caption=f"{shown.name} · {first.caption}",
         box=(left * across, top * down, right * across, bottom * down),
         display=first.method.display,
     )
-    name = f"{number:06d}-{_plain(Path(file).stem)}.jpg"
+    name = f"{number:06d}-{_plain(shown.stem)}.jpg"
     with write_whole(job.panels / name) as part:
         panel.save(part, "JPEG", quality=90)
     buffer = io.BytesIO()

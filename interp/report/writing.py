@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from interp.files import write_whole
+from interp.images import LIMITS, Limits
 from interp.methods import Method, get
 from interp.models import ImageModel
 from interp.report.finding import ReportError, find_pictures
@@ -57,6 +58,8 @@ def write_report(
     layer: str | int | None = None,
     batch_size: int = 16,
     recursive: bool = False,
+    names: Mapping[str, str] | None = None,
+    limits: Limits = LIMITS,
     progress: Progress | None = None,
 ) -> Report:
     """Explain every picture of `folder` and write a report into `out`.
@@ -76,6 +79,9 @@ def write_report(
         layer: name of a layer; default: the deepest features.
         batch_size: pictures in one pass.
         recursive: whether to walk the folders inside `folder`.
+        names: relative path → what the page, the panels and the contact sheet call the file, where that is
+            not the path. Any text; none of it is used as a path.
+        limits: how large a picture may be; a larger one is listed with its reason.
         progress: called with (done, all) after every picture.
 
     Raises:
@@ -103,9 +109,11 @@ def write_report(
         get(method).name,
         model.layers.resolve(layer) if layer is not None else model.default_layer,
         batch_size,
+        names or {},
+        limits,
     )
     about = _about(job, classes, top_classes)
-    _begin(out, panels, parts, _key(about, folder, files))
+    _begin(out, panels, parts, _key(about, job, files))
     numbered = list(enumerate(files))
     made = []
     done = 0
@@ -152,16 +160,18 @@ def _about(job: Job, classes: Sequence[str | int], top_classes: int) -> dict[str
         "classes": list(classes),
         "top_classes": top_classes,
         "batch_size": job.batch_size,
+        **({"names": dict(job.names)} if job.names else {}),
         "versions": {package: version(package) for package in ("interp", "torch", "pillow", "timm")},
     }
 
 
-def _key(about: dict[str, Any], folder: Path, files: Iterable[Path]) -> str:
+def _key(about: dict[str, Any], job: Job, files: Iterable[Path]) -> str:
     """Return what must be equal for an interrupted report to go on: settings, versions and files."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    settings = {**about, "limits": asdict(job.limits)}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in files:
         state = path.stat()
-        line = f"{path.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\0"
+        line = f"{path.relative_to(job.folder)}\0{state.st_size}\0{state.st_mtime_ns}\0"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -205,7 +215,7 @@ def _sheet(job: Job, rows: Iterator[Row], count: int) -> Image.Image:
 
 
 def _tile(job: Job, row: Row) -> Tile:
-    name = Path(row.file).name
+    name = Path(job.shown(row.file)).name
     if row.error is not None:
         return Tile(None, name, row.error, failed=True)
     picture = Image.open(io.BytesIO(row.thumbnail))
