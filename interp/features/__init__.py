@@ -22,6 +22,7 @@ from interp.features.filters import Filters, KernelSpectrum, first_filters, kern
 from interp.features.gram import Neighbour, clustered_order, cosine, dead_channels, gram, neighbours
 from interp.features.inversion import Inversion, invert
 from interp.features.kernels import KERNELS, Filtered, apply_kernel
+from interp.features.levels import Level, Levels, levels_of
 from interp.features.nearest_style import NearestStyles, StyleMatch, nearest_by_style
 from interp.features.origin import Origin, origin_of
 from interp.features.paths import Paths
@@ -56,6 +57,8 @@ __all__ = [
     "Inversion",
     "KernelSpectrum",
     "LayerStatistics",
+    "Level",
+    "Levels",
     "Moments",
     "NearestStyles",
     "Neighbour",
@@ -93,6 +96,7 @@ __all__ = [
     "layer_agreement",
     "layer_distances",
     "layer_statistics",
+    "levels_of",
     "mean_gram",
     "nearest_by_style",
     "neighbours",

@@ -47,6 +47,7 @@ from interp.views.segmentation import segmentation_figure
 from interp.views.strip import strip_figure
 from interp.views.styles import nearest_figure, perceptual_terms_figure, style_distance_figure
 from interp.views.top_losses import TopLoss, top_losses_figure
+from interp.views.unet import UBox, ULevel, u_figure
 from interp.views.visualisation import visualisation_figure
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "Shown",
     "Tile",
     "TopLoss",
+    "UBox",
+    "ULevel",
     "ViewError",
     "bar",
     "bar_figure",
@@ -105,5 +108,6 @@ __all__ = [
     "three_panel_figure",
     "top_losses_figure",
     "training_curves",
+    "u_figure",
     "visualisation_figure",
 ]
