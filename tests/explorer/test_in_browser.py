@@ -121,6 +121,31 @@ def test_what_the_browser_shows_is_the_overlay(visit, default_model):
     assert np.abs(np.asarray(shot, float)[inner] - np.asarray(wanted, float)[inner]).mean() < 4
 
 
+def test_before_and_after(visit):
+    page = visit(mode="split")
+    slider = page.locator(".st-key-map input[type=range]")
+    slider.fill("0.25")
+    assert "25%" in page.locator(".st-key-map img.over").get_attribute("style")
+    box = page.locator(".st-key-map .frame").bounding_box()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 50, steps=5)
+    page.mouse.up()
+    assert float(slider.input_value()) == pytest.approx(0.75, abs=0.02)
+
+
+def test_three_panels_stand_side_by_side(visit):
+    page = visit(mode="three")
+    boxes = [frame.bounding_box() for frame in page.locator(".st-key-map .frame").all()]
+    assert len(boxes) == 3
+    assert len({round(box["y"]) for box in boxes}) == 1
+    assert len({(round(box["width"]), round(box["height"])) for box in boxes}) == 1
+    page.locator(".st-key-map .frame").first.focus()
+    page.keyboard.press("+")
+    zoomed = {layers.get_attribute("style") for layers in page.locator(".st-key-map .layers").all()}
+    assert len(zoomed) == 1  # linked
+
+
 def test_by_keyboard_alone(visit):
     page = visit()
     button = page.locator(".st-key-bars button", has_text="tiger cat")

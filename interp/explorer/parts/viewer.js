@@ -34,7 +34,8 @@ function grid(data, frames) {
 
 function cell(data, each, frames) {
   const figure = make("figure", "");
-  if (each.title || each.note) {
+  // If one cell has a title all have room for one, so that the pictures of a row line up.
+  if (data.rows.some(row => row.some(one => one && (one.title || one.note)))) {
     const caption = make("figcaption", "");
     const title = make("span", "title", each.title);
     title.title = each.title;
@@ -68,11 +69,12 @@ function cell(data, each, frames) {
   return figure;
 }
 
-function slider({ data, state, ...view }) {
+function slider(view) {
+  const { data, state } = view;
   const input = make("input", "");
   input.type = "range"; input.min = 0; input.max = 1; input.step = 0.01; input.value = state.split;
   input.setAttribute("aria-label", data.words.slider);
-  input.addEventListener("input", () => { state.split = Number(input.value); update({ data, state, ...view }); });
+  input.addEventListener("input", () => { state.split = Number(input.value); update(view); });
   return input;
 }
 
