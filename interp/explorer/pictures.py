@@ -46,10 +46,11 @@ class Chosen:
     @property
     def source(self) -> str:
         """What code and commands name."""
-        return self.name if self.path is None else _as_typed(self.path)
+        return self.name if self.path is None else as_typed(self.path)
 
 
-def _as_typed(path: Path) -> str:
+def as_typed(path: Path) -> str:
+    """Return a path as people would type it where the explorer was started."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 

@@ -16,6 +16,7 @@ from interp.explorer.words import say
 
 T = TypeVar("T")
 KEPT = 24
+SHARE = 16 * 2**20
 RUNNING = "running"
 
 
@@ -23,7 +24,9 @@ RUNNING = "running"
 class _Desk:
     """What all sessions share: results, and places for as many jobs as there are cores."""
 
-    results: LRUCache[Hashable, Any] = field(default_factory=lambda: LRUCache(maxsize=KEPT))
+    results: LRUCache[Hashable, Any] = field(
+        default_factory=lambda: LRUCache(maxsize=KEPT, getsizeof=_shares)
+    )
     lock: threading.Lock = field(default_factory=threading.Lock)
     places: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
@@ -117,6 +120,11 @@ def _in_turn(run: Callable[[Meter], T], meter: Meter, desk: _Desk) -> T:
         return run(meter)
     finally:
         desk.places.release()
+
+
+def _shares(result: object) -> int:
+    """Return how many of the kept results one counts for: large ones say their `kept_bytes`."""
+    return min(1 + int(getattr(result, "kept_bytes", 0)) // SHARE, KEPT)
 
 
 def _begin(name: str, key: Hashable) -> None:
