@@ -1,0 +1,91 @@
+"""What is seen of a finished report, and how it is taken home."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from interp.explorer.asking import METHOD, class_names
+from interp.explorer.networks import Network
+from interp.explorer.pages.report_made import Asked, Made
+from interp.explorer.pictures import as_typed
+from interp.explorer.settings import Settings
+from interp.explorer.taking import Download, call, command_line, take_home
+from interp.explorer.words import say, told
+from interp.models import DEFAULT_MODEL
+from interp.report import ReportError
+
+SHEET, PAGE = "contact_sheet.png", "index.html"
+TOP = 3
+
+
+def show(network: Network, made: Made, asked: Asked, *, uploaded: bool) -> None:
+    """Draw the contact sheet, the pictures that failed, and the downloads."""
+    explained = made.pictures - len(made.failed)
+    st.subheader(say("{count} of {all} pictures explained", count=explained, all=made.pictures), anchor=False)
+    if made.failed:
+        _failed(made)
+    st.image(
+        made.file(SHEET),
+        width="stretch",
+        alt=say(
+            "Contact sheet: {count} pictures under their maps, each with its first class.", count=explained
+        ),
+    )
+    st.subheader(say("Take it home"), anchor=False)
+    take_home(
+        "report",
+        [
+            Download(say("Everything (ZIP)"), "report.zip", "application/zip", lambda: made.packed),
+            Download(say("Page (HTML)"), "report.html", "text/html", partial(made.file, PAGE)),
+        ],
+        _python(network, asked, uploaded=uploaded),
+        _command(network, asked, uploaded=uploaded),
+        say("Your pictures stay with you: put them into a folder called pictures.") if uploaded else "",
+    )
+
+
+def _python(network: Network, asked: Asked, *, uploaded: bool) -> str:
+    names = class_names(network)
+    model = call("interp.load", network.name)
+    report = call(
+        "interp.write_report",
+        "MODEL",
+        _folder(uploaded=uploaded),
+        "report",
+        classes=[names[index] for index in asked.classes] or None,
+        top_classes=None if asked.top == TOP else asked.top,
+        method=None if asked.method == METHOD else asked.method,
+        layer=None if asked.layer == network.model.layers.default else asked.layer,
+    ).replace("'MODEL'", "model", 1)
+    return f"import interp\n\nmodel = {model}\nreport = {report}\nprint(report.pictures, report.failed)\n"
+
+
+def _command(network: Network, asked: Asked, *, uploaded: bool) -> str:
+    names = class_names(network)
+    return command_line(
+        "interp",
+        "report",
+        _folder(uploaded=uploaded),
+        model=None if network.name == DEFAULT_MODEL else network.name,
+        **{"class": [names[index] for index in asked.classes]},
+        top=None if asked.top == TOP else asked.top,
+        method=None if asked.method == METHOD else asked.method,
+        layer=None if asked.layer == network.model.layers.default else asked.layer,
+    )
+
+
+def _failed(made: Made) -> None:
+    st.dataframe(
+        {
+            say("File"): [name for name, _ in made.failed],
+            say("Why it could not be explained"): [told(ReportError(reason)) for _, reason in made.failed],
+        },
+        hide_index=True,
+        width="stretch",
+    )
+
+
+def _folder(*, uploaded: bool) -> str:
+    return "pictures" if uploaded else as_typed(Settings.of().pictures)
