@@ -10,6 +10,7 @@ from interp.explorer import links
 from interp.explorer.asking import (
     asked_class,
     class_names,
+    class_titles,
     default_layer,
     layer_title,
     predicted,
@@ -66,17 +67,16 @@ def _choose_methods() -> tuple[str, ...]:
 
 
 def _choose_classes(sight: Sight) -> tuple[int, ...]:
-    ranked = [p.index for p in predicted(sight.network, sight.picture, 1000)]
-    labels = sight.network.model.labels
-    options = [str(index) for index in sorted(ranked)]
+    titles = list(class_titles(sight.network).values())
+    options = [str(index) for index in range(len(titles))]
     links.remember(CLASSES, [], options)
-    _take_over(sight, options)
+    _take_over(sight)
     links.remember(TOP, 2, LIKELIEST)
     st.multiselect(
         say("Classes to add"),
         options,
         key=CLASSES,
-        format_func=lambda index: labels[int(index)] if len(labels) > int(index) else index,
+        format_func=lambda index: titles[int(index)],
         placeholder=say("any class"),
         select_all=False,
         persist_state="session",
@@ -84,19 +84,20 @@ def _choose_classes(sight: Sight) -> tuple[int, ...]:
     st.segmented_control(
         say("How many of the likeliest classes"), LIKELIEST, key=TOP, persist_state="session", required=True
     )
-    likeliest = ranked[: st.session_state[TOP]]
+    likeliest = [p.index for p in predicted(sight.network, sight.picture)[: st.session_state[TOP]]]
     return tuple(dict.fromkeys([*likeliest, *map(int, st.session_state[CLASSES])]))
 
 
-def _take_over(sight: Sight, options: list[str]) -> None:
+def _take_over(sight: Sight) -> None:
     """Add the class that is asked about on the other pages, once for each that is asked about."""
     asked = asked_class(sight)
     if asked == st.session_state.get("_compare_asked"):
         return
     st.session_state["_compare_asked"] = asked
-    names = class_names(sight.network) or tuple(options)
-    index = str(names.index(asked)) if asked in names else None
-    if index is not None and index not in st.session_state[CLASSES]:
+    if asked is None:
+        return
+    index = str(class_names(sight.network).index(asked))
+    if index not in st.session_state[CLASSES]:
         st.session_state[CLASSES] = [*st.session_state[CLASSES], index]
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from interp.explanation import Explanation
 from interp.explorer import links
-from interp.explorer.asking import layer_title
+from interp.explorer.asking import class_titles, layer_title
 from interp.explorer.drawing import SMOOTHING, cell_of, corners, ends_of, scale_of, use_opacity
 from interp.explorer.page import Sight
 from interp.explorer.pages.compare_maps import Asked, Key, Maps
@@ -128,14 +128,11 @@ def _about_scale(across: str) -> str:
 def _names(sight: Sight, asked: Asked, found: Maps) -> Names:
     """Return what stands on each axis, and how it is called."""
     said = {number: each.title for (number, _, _), each in found.found.items()}
-    labels = sight.network.model.labels
+    titles = list(class_titles(sight.network).values())
     return {
         "method": {name: get(name).title for name in asked.methods},
         "layer": {name: layer_title(sight.network, name) for name in asked.layers},
-        "class": {
-            number: said.get(number) or (labels[index] if index < len(labels) else str(index))
-            for number, index in enumerate(asked.classes)
-        },
+        "class": {number: said.get(number, titles[index]) for number, index in enumerate(asked.classes)},
     }
 
 
@@ -206,4 +203,6 @@ def _empty(key: Key, found: Maps, title: str) -> Cell:
     reason = say("Not made yet: press the button above.") if error is None else told(error)
     some = next(iter(found.found.values()), None)
     size = (240, 180) if some is None else some.picture.size
-    return Cell(as_png(Image.new("L", size, EMPTY)), reason, title=title, words=reason)
+    return Cell(
+        as_png(Image.new("L", size, EMPTY)), reason, title=title, ends=("\N{NO-BREAK SPACE}",), words=reason
+    )

@@ -78,7 +78,7 @@ def npz(asked: Asked, found: Maps) -> bytes:
 
 def _classes(sight: Sight, asked: Asked) -> list[str]:
     names = class_names(sight.network)
-    return [names[index] if index < len(names) else str(index) for index in asked.classes]
+    return [names[index] for index in asked.classes]
 
 
 def _python(sight: Sight, asked: Asked, calls: Groups, stem: str, options: dict[str, Any]) -> str:
