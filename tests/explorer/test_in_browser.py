@@ -36,6 +36,7 @@ def visit(browser, server):
             "request", lambda request: problems.append(request.url) if outside(request.url, server) else None
         )
         page.goto(f"{server}/{page_name}?{urlencode(query)}")
+        page.locator(".interp-title").wait_for(timeout=60_000)
         idle(page)
         return page
 
@@ -136,6 +137,7 @@ def test_before_and_after(visit):
 
 def test_three_panels_stand_side_by_side(visit):
     page = visit(mode="three")
+    page.locator(".st-key-map .frame").nth(2).wait_for()
     boxes = [frame.bounding_box() for frame in page.locator(".st-key-map .frame").all()]
     assert len(boxes) == 3
     assert len({round(box["y"]) for box in boxes}) == 1
