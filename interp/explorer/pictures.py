@@ -61,7 +61,7 @@ def choose_picture() -> Chosen | None:
     names = [*samples, UPLOAD, CAMERA]
     default = FIRST if FIRST in samples else names[0]
     remember("picture", default, names)
-    tiles = [Choice(name, _words(name), image=_tile(str(path))) for name, path in samples.items()]
+    tiles = [Choice(name, _words(name), image=tile(str(path))) for name, path in samples.items()]
     choices(
         "gallery", say("Sample pictures"), tiles, st.session_state["picture"], "tiles", "picture", _forget
     )
@@ -136,7 +136,8 @@ def opened_sample(path: str) -> Chosen:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _tile(path: str) -> Image.Image | None:
+def tile(path: str) -> Image.Image | None:
+    """Return the middle of a sample as a small square, or None where it cannot be read."""
     try:
         picture = open_image(path)
     except ImageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from functools import partial
 
 import streamlit as st
@@ -12,13 +13,15 @@ from interp.explorer.networks import Network
 from interp.explorer.page import Page
 from interp.explorer.pages.report_made import Asked, Given, Made, made, of_samples, of_uploads
 from interp.explorer.pages.report_shown import TOP, show
-from interp.explorer.pictures import MEGABYTES, sample_pictures
+from interp.explorer.parts import as_jpeg
+from interp.explorer.pictures import MEGABYTES, sample_pictures, tile
 from interp.explorer.settings import Settings
 from interp.explorer.words import say
 from interp.explorer.working import job
 
 SOURCES = {"samples": "Sample pictures", "uploads": "Pictures of your own"}
 MOST = 200
+PREVIEW = 24
 LIKELIEST = (0, 5)
 
 
@@ -60,6 +63,7 @@ def _choose_pictures() -> list[Given]:
         folder = Settings.of().pictures
         given = of_samples(sample_pictures(str(folder)))
         st.caption(say("{count} pictures that come along.", count=len(given)))
+        _preview(given)
     else:
         files = st.file_uploader(
             say("Pictures of your own"),
@@ -74,6 +78,17 @@ def _choose_pictures() -> list[Given]:
             say("{count} pictures were given; the first {most} are taken.", count=len(given), most=MOST)
         )
     return given[:MOST]
+
+
+def _preview(given: list[Given]) -> None:
+    """Draw the first of the samples, small."""
+    shown = [(each.name, tile(str(each.path))) for each in given[:PREVIEW]]
+    images = "".join(
+        f"<img src='{as_jpeg(small)}' alt='{html.escape(name, quote=True)}' width='64' height='64'>"
+        for name, small in shown
+        if small is not None
+    )
+    st.html(f"<div style='display: flex; flex-wrap: wrap; gap: 0.4rem'>{images}</div>")
 
 
 def _choose_what(network: Network) -> Asked:

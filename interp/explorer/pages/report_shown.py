@@ -28,7 +28,7 @@ def show(network: Network, made: Made, asked: Asked, *, uploaded: bool) -> None:
         _failed(made)
     st.image(
         made.file(SHEET),
-        width="stretch",
+        width="content",
         alt=say(
             "Contact sheet: {count} pictures under their maps, each with its first class.", count=explained
         ),
