@@ -34,7 +34,7 @@ from interp.views.overlay import (
 )
 from interp.views.panel import three_panel
 from interp.views.pictures import Mark, picture_grid
-from interp.views.receptive_field import receptive_field_figure
+from interp.views.receptive_field import lit, receptive_field_figure
 from interp.views.scale import (
     NO_POSITIVE_EVIDENCE,
     Display,
@@ -89,6 +89,7 @@ __all__ = [
     "heat",
     "kernel_figure",
     "learning_rate_figure",
+    "lit",
     "mask_over",
     "mask_picture",
     "nearest_figure",

@@ -58,7 +58,7 @@ def receptive_field_figure(
         >>> figure = receptive_field_figure(grey, np.eye(4), covered=(0, 0, 64, 64), box=(8, 8, 40, 40))
     """
     small = fit(picture, (_PIXELS, _PIXELS))
-    drawn = _lit(small, as_map(weights), scaled_box(covered, picture.size, small.size))
+    drawn = lit(small, weights, scaled_box(covered, picture.size, small.size))
     zoom = min(_HIGH / small.height, 1.6 * _HIGH / small.width)
     wide, high = small.width * zoom, small.height * zoom
     right = _MARGIN + max(wide, 300.0)
@@ -84,8 +84,25 @@ def receptive_field_figure(
     return page.figure
 
 
-def _lit(picture: Image.Image, weights: npt.NDArray[np.float32], covered: Box | None) -> Image.Image:
-    """The picture, bright where the weight is, dark where none is, grey where the network sees nothing."""
+def lit(picture: Image.Image, weights: npt.ArrayLike, covered: Box | None = None) -> Image.Image:
+    """The picture, bright where the weight is, dark where none is, grey where the network sees nothing.
+
+    Args:
+        picture: any size.
+        weights: of each pixel of the network's input, (height, width), 0 and more.
+        covered: (left, top, right, bottom) of what the weights cover, in the picture's pixels; None for all.
+
+    Returns:
+        A new RGB picture of that size.
+
+    Raises:
+        ValueError: the weights are no map, or the box has no area.
+
+    Example:
+        >>> lit(Image.new("RGB", (64, 64), "white"), np.pad([[1.0]], 1)).getpixel((0, 0))
+        (114, 114, 114)
+    """
+    weights = as_map(weights)
     left, top, _, _ = inside = pixels_covered(picture.size, covered)
     # Strides leave a lattice in the weights, which is no part of what is seen.
     region = picture.crop(inside)
