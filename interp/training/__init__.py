@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from interp.training.loaders import Augmentation
     from interp.training.perceptual import PerceptualLoss
     from interp.training.recipe import Recipe, Trained, Watcher, search_rate, train
+    from interp.training.record import BestEpoch, RunRecord, good_when, read_run, runs_in
     from interp.training.segmentation import Segmentation, SegmentationSettings
     from interp.training.settings import Settings
     from interp.training.stages import Stage, TrainingError, parse_stage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Augmentation",
+    "BestEpoch",
     "Classifier",
     "ClassifierSettings",
     "DataError",
@@ -35,6 +37,7 @@ __all__ = [
     "PerceptualLoss",
     "RateSearch",
     "Recipe",
+    "RunRecord",
     "Segmentation",
     "SegmentationSettings",
     "Settings",
@@ -48,7 +51,10 @@ __all__ = [
     "WganSettings",
     "enhance",
     "fetch",
+    "good_when",
     "parse_stage",
+    "read_run",
+    "runs_in",
     "search_rate",
     "train",
 ]
@@ -63,6 +69,7 @@ _HOMES = {
     "loaders": ("Augmentation",),
     "perceptual": ("PerceptualLoss",),
     "recipe": ("Recipe", "Trained", "Watcher", "search_rate", "train"),
+    "record": ("BestEpoch", "RunRecord", "good_when", "read_run", "runs_in"),
     "segmentation": ("Segmentation", "SegmentationSettings"),
     "settings": ("Settings",),
     "stages": ("Stage", "TrainingError", "parse_stage"),

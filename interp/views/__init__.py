@@ -35,6 +35,7 @@ from interp.views.overlay import (
 from interp.views.panel import three_panel
 from interp.views.pictures import Mark, picture_grid
 from interp.views.receptive_field import lit, receptive_field_figure
+from interp.views.runs import runs_figure
 from interp.views.scale import (
     NO_POSITIVE_EVIDENCE,
     Display,
@@ -100,6 +101,7 @@ __all__ = [
     "perceptual_terms_figure",
     "picture_grid",
     "receptive_field_figure",
+    "runs_figure",
     "segmentation_figure",
     "shared_limits",
     "strip_figure",

@@ -116,7 +116,8 @@ def draw_painting(sight: Sight) -> None:
         "seed": int(state["style_seed"]),
     }
     layer: str = state["style_paint"]
-    st.caption(say(ABOUT[options["kind"]]))
+    about = ABOUT[options["kind"]]
+    st.caption(say(about))
     found = job(
         "style-paint",
         (sight.network.name, sight.network.version, sight.picture.digest, layer, *options.values()),
