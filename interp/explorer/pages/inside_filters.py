@@ -144,7 +144,7 @@ def _answer(sight: Sight, found: Filters, chosen: int, stage: DeltaGenerator) ->
     values = answer.values[chosen].numpy()
     # The kernel and the map have cells of their own; only the map's can be read.
     scale = telling(values, display_of(answer.values.numpy()))
-    colormap = choose_drawing(scale.display)
+    colormap = choose_drawing(scale.display, over=False)
     kernel = plain_cell(
         kernel_picture(found, chosen, ENLARGED),
         say("Kernel {index} of {layer}, enlarged.", index=chosen, layer=found.layer),
@@ -158,6 +158,7 @@ def _answer(sight: Sight, found: Filters, chosen: int, stage: DeltaGenerator) ->
         alt=say("What kernel {index} gives on the picture, from {range}.", index=chosen, range=scale.text),
         title=say("What it gives"),
         note="×".join(map(str, values.shape)),
+        over=False,
         colormap=colormap,
     )
     with stage:
