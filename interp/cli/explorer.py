@@ -43,6 +43,7 @@ def _warm_up() -> None:
     """Import and run everything once, so that the first visitor need not wait for it."""
     from PIL import Image
 
+    import interp.explorer.frame  # noqa: F401
     from interp.explaining import explain
     from interp.models import DEFAULT_MODEL, available, load
 

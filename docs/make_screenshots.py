@@ -1,0 +1,128 @@
+"""Take the pictures of the explorer again: `python docs/make_screenshots.py [RUNS PICTURES]`, from the root.
+
+Needs Debian's chromium. RUNS is a folder with runs of `interp train`, among them a segmentation of streets
+called `streets`; PICTURES a folder with photographs of streets. Without them those pages stay as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+OUT = Path("docs/images/explorer")
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+IDLE = '[data-testid=stApp][data-test-script-state="notRunning"]'
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: of which page, with what, how wide, how high at most, and what to press first."""
+
+    name: str
+    page: str
+    query: dict[str, str]
+    size: tuple[int, int] = (1440, 1000)
+    press: tuple[str, ...] = ()
+
+
+SHOTS = (
+    Shot("look", "", {"class": "tiger cat"}),
+    Shot("look-phone", "", {"class": "tiger cat"}, (390, 844)),
+    Shot("chinese", "", {"class": "tiger cat", "lang": "zh"}),
+    Shot("compare", "compare", {}),
+    Shot("inside", "inside", {}),
+    Shot("style", "style", {}),
+)
+STREETS = (
+    Shot("segmentation", "segmentation", {"place": "0.5,0.8"}),
+    Shot("training", "training", {}),
+)
+
+
+def main() -> None:
+    """Take all pictures that can be taken."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    take([], SHOTS)
+    if len(sys.argv) == 3:
+        runs, pictures = sys.argv[1:]
+        first = sorted(path.name for path in Path(pictures).iterdir())[0]
+        shots = [
+            Shot(
+                s.name,
+                s.page,
+                {"model": f"{runs}/streets", "picture": first, "run": "streets", **s.query},
+                s.size,
+            )
+            for s in STREETS
+        ]
+        take(["--runs", runs, "--pictures", pictures], shots)
+
+
+def take(options: list[str], shots: tuple[Shot, ...] | list[Shot]) -> None:
+    """Start an explorer and photograph its pages."""
+    with _served(options) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
+        for shot in shots:
+            width, height = shot.size
+            page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1.5)
+            page.goto(f"{address}/{shot.page}?{urlencode(shot.query)}")
+            _settle(page)
+            for button in shot.press:
+                page.get_by_role("button", name=button).click()
+                _settle(page)
+            picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            picture.save(OUT / f"{shot.name}.jpg", quality=88, optimize=True)
+            print(OUT / f"{shot.name}.jpg", picture.size)
+            page.close()
+        browser.close()
+
+
+def _settle(page: Page) -> None:
+    page.locator(".interp-title").wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
+    page.wait_for_selector(IDLE, timeout=120_000)
+    page.wait_for_timeout(800)
+
+
+@contextmanager
+def _served(options: list[str]) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [
+        str(Path(sys.executable).with_name("interp")),
+        "app",
+        "--no-browser",
+        "--port",
+        str(port),
+        *options,
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=5)
+                break
+            except OSError:
+                time.sleep(0.3)
+        yield f"http://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+if __name__ == "__main__":
+    main()
