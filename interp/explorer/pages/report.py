@@ -14,9 +14,9 @@ from interp.explorer.page import Page
 from interp.explorer.pages.report_made import Asked, Given, Made, made, of_samples, of_uploads
 from interp.explorer.pages.report_shown import TOP, show
 from interp.explorer.parts import as_jpeg
-from interp.explorer.pictures import MEGABYTES, sample_pictures, tile
+from interp.explorer.pictures import MEGABYTES, as_typed, sample_pictures, tile
 from interp.explorer.settings import Settings
-from interp.explorer.words import say
+from interp.explorer.words import plain, say
 from interp.explorer.working import job
 
 SOURCES = {"samples": "Sample pictures", "uploads": "Pictures of your own"}
@@ -62,7 +62,7 @@ def _choose_pictures() -> list[Given]:
     if st.session_state["report_of"] == "samples":
         folder = Settings.of().pictures
         given = of_samples(sample_pictures(str(folder)))
-        st.caption(say("{count} pictures that come along.", count=len(given)))
+        st.caption(say("{count} pictures in {folder}", count=len(given), folder=plain(as_typed(folder))))
         _preview(given)
     else:
         files = st.file_uploader(

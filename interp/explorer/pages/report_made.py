@@ -109,7 +109,7 @@ def made(model: ImageModel, given: Sequence[Given], asked: Asked, meter: Meter) 
         for number, each in enumerate(given):
             file = _file_name(number, each)
             (pictures / file).write_bytes(each.read())
-            if each.name != file:
+            if each.name not in ("", file):
                 names[file] = each.name
             meter(0, len(given))
         report = write_report(
