@@ -68,6 +68,9 @@ class Meter:
 def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, about: str = "") -> T | None:
     """Return the result of long work, or draw the button that begins it and return None.
 
+    Never inside a fragment: what is pressed in a fragment waits until the run before it has ended, so nobody
+    could cancel.
+
     Args:
         name: of the button; one on a page.
         key: everything that the result depends on.

@@ -12,11 +12,22 @@ import pytest
 from PIL import Image
 
 import interp
+from interp.explorer.pages import PAGES
+from interp.explorer.words import chinese
 
 ROOT = Path(interp.__file__).parents[1]
 SAMPLES = ROOT / "sample_images"
 IDLE = '[data-testid=stApp][data-test-script-state="notRunning"]'
 MAP = ".st-key-map figcaption .title"
+
+SILENT_PICTURES = """
+    main => [...main.querySelectorAll("img")]
+        .filter(img => !img.alt && !img.closest("[aria-label], [aria-hidden]")).length
+"""
+NAMELESS_BUTTONS = """
+    main => [...main.querySelectorAll("button")]
+        .filter(button => !(button.innerText.trim() || button.ariaLabel || button.title)).length
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +41,7 @@ def visit(browser, server):
         context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
             "request", lambda request: problems.append(request.url) if outside(request.url, server) else None
@@ -44,6 +55,11 @@ def visit(browser, server):
     for context in contexts:
         context.close()
     assert problems == []
+
+
+def is_problem(message) -> bool:
+    """Whether a page complains. Streamlit looks for its server below a page's own address first, in vain."""
+    return message.type == "error" and "/_stcore/" not in message.location["url"]
 
 
 def outside(address: str, server: str) -> bool:
@@ -174,6 +190,38 @@ def test_opacity_asks_nothing_of_the_network(visit):
         "getComputedStyle(document.documentElement).getPropertyValue('--interp-opacity').trim() == '0.65'"
     )
     assert page.locator(".st-key-map img.over").get_attribute("src") == before
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1440), ("zh", 390)])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_fits_and_has_words_for_its_pictures(visit, page, language, width):
+    shown = visit("" if page is PAGES[0] else page.name, width=width, height=900, lang=language)
+    title = page.title if language == "en" else chinese()[page.title]
+    assert shown.locator(".interp-title").inner_text() == title
+    assert shown.evaluate("document.scrollingElement.scrollWidth") <= width
+    main = shown.locator("[data-testid=stMain]")
+    assert main.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
+    assert main.evaluate(SILENT_PICTURES) == 0
+    assert main.evaluate(NAMELESS_BUTTONS) == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "button"),
+    [
+        ("style", {"style_steps": "512"}, "Make the picture"),
+        ("report", {}, "Write the report"),
+    ],
+)
+def test_long_work_can_be_cancelled_and_begun_again(visit, page, query, button):
+    shown = visit(page, **query)
+    begin = shown.get_by_role("button", name=button)
+    for _ in range(2):
+        begin.click()
+        shown.locator("[data-testid=stProgress]").wait_for()
+        shown.get_by_role("button", name="Cancel").click()
+        begin.wait_for(timeout=10_000)
+        idle(shown)
+        assert shown.locator("[data-testid=stProgress]").count() == 0
 
 
 def test_chinese_and_a_phone(visit):

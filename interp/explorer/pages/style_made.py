@@ -40,7 +40,6 @@ STEPS = (32, 64, 128, 256, 512)
 NEAREST = 5
 
 
-@st.fragment
 def draw_nearest(sight: Sight) -> None:
     """Draw the samples that are nearest by style, once somebody asks."""
     st.subheader(say("Which samples have the nearest style?"), anchor=False)
@@ -80,7 +79,6 @@ def _show_nearest(sight: Sight, found: NearestStyles) -> None:
     take_home("style-nearest", [image], python, command)
 
 
-@st.fragment
 def draw_painting(sight: Sight) -> None:
     """Draw a picture that a layer takes for the given one, once somebody asks."""
     st.subheader(say("What would a picture look like that only shares this?"), anchor=False)
