@@ -226,7 +226,7 @@ def _config(path: Path, problems: list[str]) -> Mapping[str, Any]:
         return {}
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         problems.append(f"{path.name} cannot be read, so nobody knows the settings.")
         return {}
     if not isinstance(config, dict):

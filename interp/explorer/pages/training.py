@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ STATES = {"finished": "finished", "going on": "going on", "stopped": "stopped"}
 # Which page looks into what a recipe makes.
 PAGE_OF = {"classifier": "look", "segmentation": "segmentation"}
 EVERY = 5.0
+SCROLLED = "overflow: auto; max-height: 22rem"
 FIRST_COMMANDS = (
     ("classifier", "interp train classifier PICTURES --out {runs}/mine"),
     ("segmentation", "interp train segmentation PICTURES-AND-MASKS --out {runs}/streets"),
@@ -108,7 +110,7 @@ def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _read(folder: Path, _stamp: tuple[tuple[str, int, int], ...]) -> RunRecord:
+def _read(folder: Path, seen: tuple[tuple[str, int, int], ...]) -> RunRecord:
     return read_run(folder)
 
 
@@ -138,7 +140,7 @@ def _run(folder: Path, was_finished: bool) -> None:
         wide("curves", _curves(folder, stamp(folder)), _in_words(record))
         st.caption(_how_to_read(record))
         with st.expander(say("Every epoch in numbers")):
-            st.dataframe(_table(record), hide_index=True)
+            _epochs(record)
     else:
         st.info(say("No epoch is finished yet; the curves come with the first one."))
     draw_figures(record)
@@ -220,7 +222,7 @@ def duration(seconds: float) -> str:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _curves(folder: Path, _stamp: tuple[tuple[str, int, int], ...]) -> bytes:
+def _curves(folder: Path, seen: tuple[tuple[str, int, int], ...]) -> bytes:
     return as_png_bytes(read_run(folder).figure())
 
 
@@ -238,12 +240,27 @@ def _in_words(record: RunRecord) -> str:
     )
 
 
-def _table(record: RunRecord) -> dict[str, Sequence[object]]:
-    places: dict[str, Sequence[object]] = {
-        "epoch": range(1, len(record.stages) + 1),
-        "stage": list(record.stages),
-    }
-    return places | {name: values.tolist() for name, values in record.epochs.items()}
+def _epochs(record: RunRecord) -> None:
+    columns = list(record.epochs)
+    rows = [
+        [str(epoch), stage, *(_shown(float(record.epochs[name][epoch - 1])) for name in columns)]
+        for epoch, stage in enumerate(record.stages, 1)
+    ]
+    table(["epoch", "stage", *columns], rows)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return number(value) if math.isfinite(value) else ""
+    return "" if value in (None, "", False) else str(value)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Draw a table that everybody can read, scrolled where it is larger than the screen."""
+    head = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    drawn = f"<table class='interp-table'><tr>{head}</tr>{body}</table>"
+    st.html(f"<div style='{SCROLLED}' tabindex='0'>{drawn}</div>")
 
 
 def _asked(record: RunRecord) -> None:
@@ -251,7 +268,8 @@ def _asked(record: RunRecord) -> None:
     with st.expander(say("Settings, data and versions")):
         if record.planned:
             st.caption(say("Stages of the training"))
-            st.dataframe([stage.to_json() for stage in record.planned], hide_index=True)
+            stages = [stage.to_json() for stage in record.planned]
+            table(list(stages[0]), [[_shown(value) for value in stage.values()] for stage in stages])
         if record.data:
             st.caption(say("Data"))
             st.json(dict(record.data), expanded=True)

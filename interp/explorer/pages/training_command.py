@@ -92,7 +92,8 @@ def _options(settings: Any, base: Any, recipe: str) -> tuple[dict[str, Any], lis
     for key, option in OPTIONS[recipe].items():
         value = getattr(settings, key)
         written = _written(value)
-        if value != getattr(base, key) and written is not None:
+        # The part that is held back has another default in the command than in the settings of a WGAN.
+        if written is not None and (key == "valid" or value != getattr(base, key)):
             given[key] = value
             words += [option, written]
     for key, option in FLAGS[recipe].items():

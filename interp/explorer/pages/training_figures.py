@@ -127,7 +127,7 @@ def show_file(path: Path, words: str) -> None:
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
-def _checked(path: Path, _written: int) -> bytes:
+def _checked(path: Path, written: int) -> bytes:
     open_image(path, limits=LIMITS)
     return path.read_bytes()
 
