@@ -1,6 +1,13 @@
 """The pages, in the order of the menu. A new one is a file here and a row in this table."""
 
 from interp.explorer.page import Page
-from interp.explorer.pages import compare, inside, look, report, style
+from interp.explorer.pages import compare, inside, look, report, segmentation, style
 
-PAGES: tuple[Page, ...] = (look.PAGE, compare.PAGE, inside.PAGE, style.PAGE, report.PAGE)
+PAGES: tuple[Page, ...] = (
+    look.PAGE,
+    compare.PAGE,
+    inside.PAGE,
+    style.PAGE,
+    segmentation.PAGE,
+    report.PAGE,
+)

@@ -1,0 +1,101 @@
+"""The U with pictures in it, on the page *Segmentation*."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from interp.explorer import links
+from interp.explorer.figures import as_png_bytes
+from interp.explorer.networks import Network
+from interp.explorer.page import Sight
+from interp.explorer.pages.segmentation_asked import Question, answered, levels
+from interp.explorer.pages.segmentation_taking import take_u
+from interp.explorer.pictures import Chosen
+from interp.explorer.words import say
+from interp.features import strip_of
+from interp.methods import Method, get
+from interp.views import Drawing, UBox, ULevel, u_figure
+
+SHOWS, OVER = "u_shows", "u_over"
+U_SHOWS = {"activation": "Mean activation", "map": "The chosen map"}
+
+
+def draw_u(sight: Sight, asked: Question | None, method: Method, drawing: Drawing) -> None:
+    """Draw the U, its settings and its download.
+
+    Args:
+        sight: what is looked at.
+        asked: what the maps answer; `None` while there are none.
+        method: of the maps.
+        drawing: gives their colours.
+    """
+    st.subheader(say("The U with pictures in it"), anchor=False)
+    links.remember(SHOWS, "activation", U_SHOWS)
+    links.remember(OVER, False)
+    left, right = st.columns([1.6, 1], gap="large")
+    titles = {shown: say(title) for shown, title in U_SHOWS.items()}
+    with right:
+        st.segmented_control(
+            say("In the boxes"),
+            list(U_SHOWS),
+            key=SHOWS,
+            format_func=titles.__getitem__,
+            persist_state="session",
+            required=True,
+        )
+        st.toggle(say("Over the picture"), key=OVER, persist_state="session")
+        st.caption(
+            say(
+                "Down the left, the encoder makes the grid coarser and knows more of what is there; up the "
+                "right, the decoder makes it fine again. The blue arrows are skips: they hand over where "
+                "exactly things are."
+            )
+        )
+    about = asked if st.session_state[SHOWS] == "map" else None
+    if st.session_state[SHOWS] == "map" and asked is None:
+        left.info(say("There is no map yet; the boxes show mean activations."))
+    colormap = None if about is None else drawing.colormap
+    png = u_picture(sight.network, sight.picture, about, method.name, st.session_state[OVER], colormap)
+    alt = say(
+        "A drawing of the network as a U: {count} levels with a map in each, bottleneck {layer}.",
+        count=len(levels(sight.network).rows) + 1,
+        layer=levels(sight.network).bottleneck,
+    )
+    left.image(png, alt=alt, width="stretch")
+    with right:
+        take_u(sight, png)
+
+
+@st.cache_data(
+    max_entries=16, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda chosen: chosen.digest}
+)
+def u_picture(
+    network: Network, picture: Chosen, asked: Question | None, method: str, over: bool, colormap: str | None
+) -> bytes:
+    """Return the U as PNG: with the maps that answer a question, or with mean activations."""
+    model, found = network.model, levels(network)
+    if asked is None:
+        strip = strip_of(model, picture.picture, found.layers, average="mean")
+        maps = {layer: map.numpy() for layer, map in zip(strip.layers, strip.maps, strict=True)}
+        heading = f"Mean activation · {model.name}"
+    else:
+        answers = answered(network, picture, asked, method, found.layers)
+        maps = {layer: each.values for layer, each in answers.items()}
+        first = next(iter(answers.values()))
+        heading = f"{first.target.name} · {first.method.title}"
+
+    def box(layer: str | None) -> UBox | None:
+        return None if layer is None else UBox(layer, model.layers[layer].shape, maps[layer])
+
+    bottom = box(found.bottleneck)
+    assert bottom is not None
+    figure = u_figure(
+        model.preprocess.view(picture.picture),
+        [ULevel(box(row.encoder), box(row.decoder), row.skip) for row in found.rows],
+        bottom,
+        display="range" if asked is None else get(method).display,
+        over=over,
+        colormap=colormap,
+        heading=heading,
+    )
+    return as_png_bytes(figure)

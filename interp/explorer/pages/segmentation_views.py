@@ -1,0 +1,87 @@
+"""Pictures of the page *Segmentation*: classes as colours, and the levels as buttons."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from interp.explanation import Explanation
+from interp.explorer.drawing import corners, stage_tile
+from interp.explorer.page import Sight
+from interp.explorer.pages.segmentation_asked import areas, levels, logits
+from interp.explorer.parts import Cell, Choice, as_jpeg
+from interp.explorer.words import say
+from interp.views import Drawing, class_colours, covered, mask_over
+
+SWATCH = (160, 14)
+NOTHING = -1
+
+
+def classes_over(explanation: Explanation, output: np.ndarray, opacity: float = 1.0) -> Image.Image:
+    """Return the picture with the predicted classes as colours; what the network never saw has none.
+
+    Args:
+        explanation: gives the picture and the part of it that the network saw.
+        output: `(classes, H, W)` of the network.
+        opacity: share of the colours, 0 … 1.
+    """
+    width, height = explanation.picture.size
+    left, top, right, bottom = corners(explanation)
+    first, upper, last, lower = covered((width, height), corners(explanation))
+    rows = ((np.arange(upper, lower) + 0.5 - top) / (bottom - top) * output.shape[1]).astype(int)
+    columns = ((np.arange(first, last) + 0.5 - left) / (right - left) * output.shape[2]).astype(int)
+    shown = np.full((height, width), NOTHING)
+    shown[upper:lower, first:last] = output.argmax(0)[np.ix_(rows, columns)]
+    colours = class_colours(len(output))
+    picture = np.asarray(explanation.picture)
+    return Image.fromarray(mask_over(picture, shown, colours, void=NOTHING, opacity=opacity))
+
+
+def classes_cell(sight: Sight, explanation: Explanation) -> Cell:
+    """Return the predicted classes as a cell of the viewer."""
+    output = logits(sight.network, sight.picture).numpy()
+    found = areas(sight.network, sight.picture)
+    names = ", ".join(f"{sight.network.model.labels[i]} {100 * part:.0f} %" for i, part in found[:5])
+    return Cell(
+        as_jpeg(explanation.picture),
+        say("Predicted classes as colours: {names}.", names=names),
+        as_jpeg(classes_over(explanation, output)),
+        say("What it predicts"),
+    )
+
+
+def legend(sight: Sight, names: list[str]) -> list[Choice]:
+    """Return the predicted classes as buttons in their colours.
+
+    Args:
+        sight: what is looked at.
+        names: how the classes are asked for, by index.
+    """
+    colours = class_colours(len(logits(sight.network, sight.picture)))
+    return [
+        Choice(
+            names[index],
+            sight.network.model.labels[index],
+            f"{100 * part:.1f} %",
+            Image.new("RGB", SWATCH, tuple(colours[index].tolist())),
+        )
+        for index, part in areas(sight.network, sight.picture)
+    ]
+
+
+def roles(sight: Sight) -> dict[str, tuple[str, str]]:
+    """Return the layers of the U in the order of the data, with what each is and the size of its grid."""
+    found = levels(sight.network)
+    encoders = {row.encoder for row in found.rows}
+    named = {}
+    for layer in found.layers:
+        role = say("Encoder") if layer in encoders else say("Decoder")
+        size = "×".join(map(str, sight.network.model.layers[layer].shape[1:]))
+        named[layer] = (say("Bottleneck") if layer == found.bottleneck else role, size)
+    return named
+
+
+def level_tiles(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> list[Choice]:
+    """Return the map at every level as a button."""
+    named = roles(sight)
+    return [Choice(layer, *named[layer], stage_tile(each, drawing)) for layer, each in found.items()]
