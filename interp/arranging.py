@@ -6,18 +6,21 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from interp.images.pixels import pixels_hash
 
 if TYPE_CHECKING:
     from interp.explanation import Explanation
 
+Columns = Literal["target", "layer", "method"]
+
 _Key = tuple[Hashable, ...]
 _PICTURE: Final = 0
 _TARGET: Final = 2
 _LAYER: Final = 3
 _METHOD: Final = 4
+_AXES: Final[dict[Columns, int]] = {"target": _TARGET, "layer": _LAYER, "method": _METHOD}
 
 
 @dataclass(frozen=True)
@@ -37,34 +40,60 @@ class Arrangement:
     column_labels: list[str]
 
 
-def arrange(explanations: Sequence[Explanation]) -> Arrangement:
+class GridError(ValueError):
+    """A grid cannot be arranged as was asked; the message says what would work."""
+
+
+def check_columns(name: str | None) -> Columns | None:
+    """Return what is to make the columns, where it is one of the three or nobody says.
+
+    Raises:
+        GridError: it is not.
+
+    Example:
+        >>> check_columns("layer")
+        'layer'
+    """
+    if name is not None and name not in _AXES:
+        raise GridError(f"columns {name!r}: give one of {', '.join(map(repr, _AXES))}.")
+    return name
+
+
+def arrange(explanations: Sequence[Explanation], columns: Columns | None = None) -> Arrangement:
     """Return explanations in rows and columns.
 
-    Columns are what varies fastest among the maps of one picture, rows all the rest. Methods that are
-    drawn differently (positive, signed) stand in rows, because a row is drawn in one way.
+    Columns are what varies fastest among the maps of one picture, or what `columns` names; rows are all the
+    rest. A row is drawn in one way: where nobody says, methods that are drawn differently (positive, signed)
+    stand in rows; where methods make the columns, those of another kind stand in rows of their own.
 
     Args:
         explanations: at least one.
+        columns: what makes the columns.
+
+    Raises:
+        GridError: it is none of the three.
     """
+    columns = check_columns(columns)
     keys = _keys(explanations)
-    across = _fastest(explanations, keys)
+    across = _fastest(explanations, keys) if columns is None else _AXES[columns]
     rows: dict[_Key, dict[Hashable, Explanation]] = {}
-    columns: dict[Hashable, Explanation] = {}
+    names: dict[Hashable, Explanation] = {}
     for key, explanation in zip(keys, explanations, strict=True):
-        rest = (*key[:across], *key[across + 1 :])
+        rest = (*key[:across], *key[across + 1 :], explanation.method.display)
         rows.setdefault(rest, {})[key[across]] = explanation
-        columns.setdefault(key[across], explanation)
+        names.setdefault(key[across], explanation)
     first = [next(iter(row.values())) for row in rows.values()]
     varying = [axis for axis in _varying(keys) if axis != across]
     numbers = {picture: i + 1 for i, picture in enumerate(_distinct([key[0] for key in keys]))}
+    split = across == _METHOD and len({e.method.display for e in explanations}) > 1
     return Arrangement(
-        [[row.get(column) for column in columns] for row in rows.values()],
+        [[row.get(name) for name in names] for row in rows.values()],
         first,
         [
-            _row_label(_labels(e, numbers[key[0]], full=True), varying, across)
+            _row_label(_labels(e, numbers[key[0]], full=True), varying, across, split=split)
             for e, key in zip(first, rows, strict=True)
         ],
-        [_labels(e, 0, full=len(numbers) == 1)[across] for e in columns.values()],
+        [_labels(e, 0, full=len(numbers) == 1)[across] for e in names.values()],
     )
 
 
@@ -81,11 +110,12 @@ def _keys(explanations: Sequence[Explanation]) -> list[_Key]:
     return keys
 
 
-def _labels(explanation: Explanation, picture: int, *, full: bool) -> tuple[str, str, str, str, str, str]:
+def _labels(explanation: Explanation, picture: int, *, full: bool) -> tuple[str, ...]:
     """Return a key in words; `full` with the target's probability, which is that of one picture."""
     name = Path(explanation.path).name if explanation.path else f"picture {picture}"
     target = explanation.title if full else explanation.target.name
-    return name, explanation.model.name, target, explanation.layer, explanation.method.title, ""
+    method = explanation.method
+    return name, explanation.model.name, target, explanation.layer, method.title, "", method.display
 
 
 def _distinct(items: Iterable[Hashable]) -> list[Hashable]:
@@ -106,8 +136,9 @@ def _fastest(explanations: Sequence[Explanation], keys: Sequence[_Key]) -> int:
     return max((axis for own in pictures.values() for axis in _varying(own) if axis <= last), default=last)
 
 
-def _row_label(labels: Sequence[str], varying: Sequence[int], across: int) -> str:
+def _row_label(labels: Sequence[str], varying: Sequence[int], across: int, *, split: bool) -> str:
     """Return two lines at most: the first thing that varies between rows, and the others."""
     alone = labels[_PICTURE] if across == _TARGET else labels[_TARGET]
     shown = [labels[axis] for axis in varying if labels[axis]] or [alone]
-    return "\n".join([shown[0], " · ".join(shown[1:])]).strip()
+    kind = [f"({labels[-1]})"] if split else []
+    return "\n".join([shown[0], " · ".join([*shown[1:], *kind])]).strip()

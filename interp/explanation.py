@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from interp.arranging import arrange
+from interp.arranging import Columns, arrange
 from interp.files import write_whole
 from interp.images import Box
 from interp.images.pixels import pixels_hash
@@ -27,6 +27,7 @@ from interp.views import (
     Drawing,
     Interpolation,
     Scale,
+    Shared,
     grid_figure,
     heat,
     overlay,
@@ -258,21 +259,25 @@ class Explanations(list[Explanation]):
         threshold: float | None = None,
         interpolation: Interpolation = "bilinear",
         *,
-        shared: bool = False,
+        shared: Shared = False,
+        columns: Columns | None = None,
     ) -> Figure:
         """Return overlays in rows and columns.
 
         Columns are what varies fastest among the maps of one picture, rows all the rest. Methods that are
         drawn differently (positive, signed) stand in rows, because a row is drawn in one way.
 
+        `shared` gives one scale to all maps (`True`) or to those of each row (`"row"`): equal colours are
+        then equal values. `columns` ("target", "layer", "method") makes something else the columns.
+
         Raises:
             ExplanationError: there is nothing to draw.
-            ViewError: a choice is out of its range, or not on offer.
+            GridError, ViewError: a choice is out of its range, or not on offer.
         """
         drawing = Drawing(opacity, colormap, threshold, interpolation)
         if not self:
             raise ExplanationError("there is no explanation to draw.")
-        arranged = arrange(self)
+        arranged = arrange(self, columns)
         first = arranged.first
         return grid_figure(
             [explanation.picture for explanation in first],
@@ -294,17 +299,19 @@ class Explanations(list[Explanation]):
         colormap: str | None = None,
         threshold: float | None = None,
         interpolation: Interpolation = "bilinear",
+        shared: Shared = False,
+        columns: Columns | None = None,
     ) -> Path:
-        """Write the grid as a figure (`.png`, `.pdf`, `.svg`, `.jpg`, `.webp`).
+        """Write the grid as a figure (`.png`, `.pdf`, `.svg`, `.jpg`, `.webp`), drawn as by `grid`.
 
         Raises:
             ExplanationError: the ending is none of these, or there is nothing to draw.
-            ViewError: a choice is out of its range, or not on offer.
+            GridError, ViewError: a choice is out of its range, or not on offer.
         """
         path = Path(path)
         if path.suffix.lower() not in FIGURES:
             raise ExplanationError(f"{path.name}: end the name in {', '.join(FIGURES)}.")
-        figure = self.grid(opacity, colormap, threshold, interpolation)
+        figure = self.grid(opacity, colormap, threshold, interpolation, shared=shared, columns=columns)
         with write_whole(path) as part:
             figure.savefig(part, dpi=DPI)
         return path

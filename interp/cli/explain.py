@@ -54,10 +54,15 @@ def explain(
     smoothing: Annotated[
         str, typer.Option(help="Between the cells of a map: nearest, bilinear or bicubic.")
     ] = "bilinear",
+    columns: Annotated[
+        str | None, typer.Option(help="What the columns of a grid are: target, layer or method.")
+    ] = None,
+    row_scale: Annotated[bool, typer.Option("--row-scale", help="One scale for each row of a grid.")] = False,
     trust_pickle: Trust = False,
 ) -> None:
     """Explain pictures. Several methods, layers or classes make a grid for each picture."""
     from interp import targets
+    from interp.arranging import check_columns
     from interp.cli.regions import check_task, read_regions, region_target
     from interp.explaining import explain as explain_pictures
     from interp.explanation import FIGURES, ExplanationError
@@ -67,6 +72,7 @@ def explain(
     from interp.views import Drawing
 
     drawing = Drawing(opacity, colormap, threshold, cast("Interpolation", smoothing))
+    placing = {"columns": check_columns(columns), "shared": "row" if row_scale else False}
     regions = read_regions(region or [])
     whole = targets.several(*classes) if classes else targets.top(top)
     layers: Any = "stages" if layer == ["stages"] else layer
@@ -91,7 +97,7 @@ def explain(
         for explanation in found:
             said = explanation.scale.verdict or explanation.scale.text
             typer.echo(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
-        for written in _save(found, out, unused(picture.stem, used), kinds, drawing):
+        for written in _save(found, out, unused(picture.stem, used), kinds, drawing, placing):
             typer.echo(f"  → {written}")
     if failed:
         complain(f"{failed} of {len(pictures)} pictures could not be explained.")
@@ -99,7 +105,12 @@ def explain(
 
 
 def _save(
-    found: Explanations, out: Path, stem: str, kinds: Sequence[str], drawing: Drawing
+    found: Explanations,
+    out: Path,
+    stem: str,
+    kinds: Sequence[str],
+    drawing: Drawing,
+    placing: dict[str, Any],
 ) -> Iterator[Path]:
     choices = asdict(drawing)
     for kind in kinds:
@@ -110,7 +121,7 @@ def _save(
                 parts = (each.target.name, each.layer, each.method.name)
                 yield each.save(out / f"{stem}.{'.'.join(map(plain, parts))}.{kind}")
         else:
-            yield found.save(out / f"{stem}.{kind}", **choices)
+            yield found.save(out / f"{stem}.{kind}", **choices, **placing)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from interp.views.examples import examples_figure
 from interp.views.figures import three_panel_figure
 from interp.views.filters import filters_figure
 from interp.views.gram import gram_figure
-from interp.views.grid import grid_figure
+from interp.views.grid import Shared, grid_figure
 from interp.views.kernel import kernel_figure
 from interp.views.learning_rate import learning_rate_figure
 from interp.views.masks import mask_over, mask_picture
@@ -63,6 +63,7 @@ __all__ = [
     "Mark",
     "Picture",
     "Scale",
+    "Shared",
     "Shown",
     "Tile",
     "TopLoss",

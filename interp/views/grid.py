@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from numbers import Real
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, cast
 
 import numpy.typing as npt
 from PIL import Image
 
+from interp.views.checks import ViewError
 from interp.views.frames import cell_size, fit, letterbox, scaled_box
 from interp.views.overlay import Box, Interpolation, bar, overlay
 from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
@@ -19,6 +20,7 @@ from interp.views.scale import Display, Scale, as_map, number, shared_limits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Shared = bool | Literal["row"]
 
 # A font's size times this is the room for two numbers and a resolution beside each other.
 _ONE_LINE: Final = 18
@@ -33,7 +35,7 @@ class _Style:
     threshold: float | None
     interpolation: Interpolation
     native: bool
-    shared: bool
+    shared: Shared
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def grid_figure(
     title: str = "",
     boxes: Box | Sequence[Box | None] | None = None,
     display: Display | Sequence[Display] = "positive",
-    shared: bool = False,
+    shared: Shared = False,
     show_picture: bool | None = None,
     native: bool = False,
     opacity: float = 0.6,
@@ -100,7 +102,8 @@ def grid_figure(
         title: one line above.
         boxes: what the maps cover of the pictures, as in `overlay`: one for all, or one a row.
         display: which part of the values is drawn: one for all, or one a row.
-        shared: draw all maps on one scale, with one bar, so that colours can be compared.
+        shared: draw all maps on one scale, with one bar, so that colours can be compared; "row" draws
+            those of each row on one scale, whose ends stand under each of them.
         show_picture: begin each row with its plain picture; where None, if each has its own.
         native: write the resolution of each map under it.
         opacity: share of the heat, 0 to 1.
@@ -114,6 +117,7 @@ def grid_figure(
         A figure of its own; no window and no global state of matplotlib knows it.
 
     Raises:
+        ViewError: `shared` is not one of the three.
         ValueError: numbers of rows, columns, pictures, boxes, displays and labels do not agree,
             a scale is to be shared by unlike displays, or an argument is out of its range.
 
@@ -125,7 +129,9 @@ def grid_figure(
     rows = _rows(pictures, maps, boxes, display, row_labels, column_labels)
     if cell < 1.2:
         raise ValueError(f"cell {cell}: give at least 1.2 inches, or no number can be read")
-    common = _common_scale(rows) if shared else None
+    if not isinstance(shared, bool) and shared != "row":
+        raise ViewError(f"shared={shared!r}: give True, False or 'row'.")
+    common = _common_scale(rows) if shared is True else None
     style = _Style(opacity, colormap, threshold, interpolation, native, shared)
     plain = show_picture if show_picture is not None else not isinstance(pictures, Image.Image)
     columns = ["picture", *column_labels] if plain else list(column_labels)
@@ -140,12 +146,13 @@ def grid_figure(
     _draw_labels(page, layout, row_labels, columns)
     for index, row in enumerate(rows):
         small = fit(row.picture, layout.pixels)
+        scale = _common_scale([row]) if shared == "row" else common
         if plain:
             shown = letterbox(small, layout.pixels)
             page.picture(layout.x(0), layout.y(index), layout.wide, layout.high, shown)
         for column, map in enumerate(row.maps, start=int(plain)):
             at = layout.x(column), layout.y(index)
-            _draw_cell(page, layout, at, row, small, map, common, style)
+            _draw_cell(page, layout, at, row, small, map, scale, style)
     if common:
         length = layout.y(len(rows) - 1) + layout.high - layout.top
         page.bar(bar_left, layout.top, 9, length, common, colormap, bar_label)
@@ -158,8 +165,8 @@ def _layout(rows: list[_Row], cell: float, style: _Style, *, titled: bool) -> _L
     width = max(round(0.75 * height), *(cell_size(row.picture, height)[0] for row in rows))
     top = _Layout.margin + (22 if titled else 0) + 28
     layout = _Layout((width, height), cell * INCH, top, under=0.0)
-    lines = 2 if style.native and not style.shared and not layout.one_line else 1
-    strip = 3.0 if style.shared else 9.0
+    lines = 2 if style.native and style.shared is not True and not layout.one_line else 1
+    strip = 3.0 if style.shared is True else 9.0
     return replace(layout, under=strip + lines * 1.35 * layout.small_print)
 
 
@@ -260,28 +267,28 @@ def _draw_cell(
         say_on(axes, scale.verdict, layout.wide, 7.5, "below")
     rows, columns = as_map(map).shape
     native = f"{rows}\N{MULTIPLICATION SIGN}{columns}" if style.native else ""
-    _draw_range(page, layout, at, own, native, style)
+    _draw_range(page, layout, at, scale if style.shared == "row" else own, native, style)
 
 
 def _draw_range(
     page: Page,
     layout: _Layout,
     at: tuple[float, float],
-    own: Scale,
+    scale: Scale,
     native: str,
     style: _Style,
 ) -> None:
-    """The map's own range: with a strip of its colours, or in words where colours are shared."""
+    """A map's range: with a strip of its colours, or in words where all maps share one bar."""
     (left, top), size, wide = at, layout.small_print, layout.wide
     below, centre = top + layout.high + 3, left + wide / 2
-    if style.shared:
-        words = f"{own.text}  \N{MIDDLE DOT}  {native}" if native else own.text
+    if style.shared is True:
+        words = f"{scale.text}  \N{MIDDLE DOT}  {native}" if native else scale.text
         page.text(centre, below, words, size, wide, muted=True, across="center", down="top")
         return
-    strip = bar(own, style.colormap, (layout.pixels[0], 8))
+    strip = bar(scale, style.colormap, (layout.pixels[0], 8))
     page.picture(left, below, wide, 3.5, strip)
     below += 6
-    low, high = number(own.low), number(own.high)
+    low, high = number(scale.low), number(scale.high)
     page.text(left, below, low, size, wide / 2, muted=True, down="top")
     page.text(left + wide, below, high, size, wide / 2, muted=True, across="right", down="top")
     below += 0 if layout.one_line else 1.35 * size

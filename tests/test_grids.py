@@ -1,0 +1,116 @@
+"""What makes the columns of a grid, and which maps share a scale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import interp as command
+
+import interp
+from interp.arranging import GridError, arrange
+from interp.targets import several
+from interp.views import ViewError, grid_figure, number, shared_limits
+
+PICTURE = Path(__file__).parents[1] / "sample_images" / "cat_and_coffee.jpg"
+
+
+@pytest.fixture(scope="module")
+def found(default_model):
+    methods = ["grad-cam", "hires-cam", "layer-cam"]
+    return interp.explain(default_model, [PICTURE], several("tiger cat", "espresso"), methods, "stages")
+
+
+def texts(figure) -> list[str]:
+    return [" ".join(text.get_text().split()) for text in figure.findobj() if hasattr(text, "get_text")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles", "rows"),
+    [
+        ("target", ["tiger cat  10.0 %", "espresso  16.3 %"], 15),
+        ("layer", ["blocks.0", "blocks.1", "blocks.2", "blocks.4", "bn2"], 6),
+        ("method", ["Grad-CAM", "HiResCAM", "LayerCAM"], 20),
+    ],
+)
+def test_columns_are_what_is_asked_for_and_no_map_is_lost(found, columns, titles, rows):
+    made = arrange(found, columns)
+    assert made.column_labels == titles
+    assert len(made.rows) == len(made.row_labels) == len(set(made.row_labels)) == rows
+    there = [each for row in made.rows for each in row if each is not None]
+    assert sorted(map(id, there)) == sorted(map(id, found))
+    for row, first in zip(made.rows, made.first, strict=True):
+        assert {each.method.display for each in row if each is not None} == {first.method.display}
+
+
+def test_methods_of_another_kind_stand_in_rows_of_their_own(found):
+    made = arrange(found, "method")
+    shown = [[each is not None for each in row] for row in made.rows[:2]]
+    assert shown == [[True, False, True], [False, True, False]]
+    assert made.row_labels[:2] == [
+        "tiger cat  10.0 %\nblocks.0 · (positive)",
+        "tiger cat  10.0 %\nblocks.0 · (signed)",
+    ]
+
+
+def test_columns_that_are_not_there_get_a_sentence(found):
+    with pytest.raises(GridError, match="give one of 'target', 'layer', 'method'"):
+        found.grid(columns="class")
+    with pytest.raises(GridError, match="'picture'"):
+        found.save("grid.png", columns="picture")
+
+
+def test_row_shares_one_scale_and_says_its_ends():
+    maps = [[[[0.0, 1.0]], [[0.0, 4.0]]], [[[0.0, 16.0]], [[0.0, 9.0]]]]
+    from PIL import Image
+
+    picture = Image.new("RGB", (60, 60), "orange")
+    asked = {"row_labels": ["a", "b"], "column_labels": ["x", "y"]}
+    own, row = (grid_figure(picture, maps, **asked, shared=shared) for shared in (False, "row"))
+    assert [text for text in texts(own) if text in ("1", "4", "9", "16")] == ["1", "4", "16", "9"]
+    assert [text for text in texts(row) if text in ("1", "4", "9", "16")] == ["4", "4", "16", "16"]
+
+
+def test_rows_that_share_a_scale_may_be_drawn_differently(found):
+    some = interp.Explanations(found[:6])
+    limits = [shared_limits([e.values], e.method.display) for e in some if e.method.name == "hires-cam"]
+    figure = some.grid(shared="row", columns="layer")
+    largest = max(high for _, high in limits)
+    assert texts(figure).count(number(largest)) == 2
+    with pytest.raises(ValueError, match="no scale in common"):
+        some.grid(shared=True)
+
+
+def test_a_shared_scale_dims_the_weaker_map_and_leaves_the_strongest(found):
+    pair = interp.Explanations(e for e in found if (e.layer, e.method.name) == ("bn2", "grad-cam"))
+    assert pair[0].values.max() < pair[1].values.max()
+    own, row = (
+        [np.asarray(axes.images[0].get_array()) for axes in pair.grid(shared=shared).axes]
+        for shared in (False, "row")
+    )
+    picture, weaker, stronger = (number for number, view in enumerate(own) if view.shape[0] > 100)
+    assert (own[picture] == row[picture]).all()
+    assert (own[stronger] == row[stronger]).all()
+    assert row[weaker].mean() < own[weaker].mean() - 1
+
+
+def test_wrong_sharing_gets_a_sentence(found):
+    with pytest.raises(ViewError, match="give True, False or 'row'"):
+        found.grid(shared="rows")
+
+
+def test_command_draws_the_same_grid(tmp_path, found):
+    classes = ["--class", "tiger cat", "--class", "espresso"]
+    done = command("explain", PICTURE, *classes, "--columns", "target", "--row-scale", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    pair = interp.Explanations(e for e in found if (e.layer, e.method.name) == ("bn2", "grad-cam"))
+    wanted = pair.save(tmp_path / "wanted.png", columns="target", shared="row")
+    assert (tmp_path / "cat_and_coffee.png").read_bytes() == wanted.read_bytes()
+
+
+def test_command_refuses_other_columns_before_it_explains(tmp_path):
+    done = command("explain", PICTURE, "--columns", "class", "--out", tmp_path / "out")
+    assert done.returncode != 0
+    assert "give one of 'target', 'layer', 'method'" in done.stderr
+    assert not (tmp_path / "out").exists()
