@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from PIL import Image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 130
+# Figures of more pixels are scrolled on narrow screens, as `style.css` says.
+NARROW = 640
 
 
 def figure(drawn: Figure, alt: str) -> None:
@@ -21,6 +25,20 @@ def figure(drawn: Figure, alt: str) -> None:
         alt: what it shows, in a sentence.
     """
     st.image(as_png_bytes(drawn), alt=alt, width="stretch")
+
+
+def scrolled(key: str, data: bytes, alt: str) -> None:
+    """Show a picture of a figure in its own size; a screen too narrow for its words scrolls it.
+
+    Args:
+        key: of this figure; one on a page.
+        data: of a PNG.
+        alt: what it shows, in a sentence.
+    """
+    with Image.open(io.BytesIO(data)) as picture:
+        kind = "wide" if picture.width > NARROW else "small"
+    with st.container(key=f"{kind}-{re.sub('[^a-zA-Z0-9]', '-', key)}"):
+        st.image(data, alt=alt, width="content")
 
 
 def as_png_bytes(drawn: Figure, dpi: int = DPI) -> bytes:

@@ -12,10 +12,10 @@ import streamlit as st
 from PIL import Image
 
 from interp.explorer import links
-from interp.explorer.figures import as_png_bytes, figure
+from interp.explorer.figures import as_png_bytes, scrolled
 from interp.explorer.page import Sight
 from interp.explorer.parts import Cell, as_jpeg, viewer
-from interp.explorer.pictures import sample_pictures
+from interp.explorer.pictures import opened_sample, sample_pictures
 from interp.explorer.settings import Settings
 from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import say
@@ -52,8 +52,7 @@ def draw_nearest(sight: Sight) -> None:
         about=say("{count} pictures, a few seconds.", count=len(files)),
     )
     if found is not None:
-        _show_nearest(sight, replace(found, picture=Path(sight.picture.name).stem))
-    links.publish()
+        _show_nearest(sight, replace(found, picture=Path(sight.picture.name).stem), files)
 
 
 def _nearest(sight: Sight, files: tuple[Path, ...], meter: Meter) -> NearestStyles:
@@ -61,10 +60,11 @@ def _nearest(sight: Sight, files: tuple[Path, ...], meter: Meter) -> NearestStyl
     return nearest_by_style(sight.network.model, picture, files, count=NEAREST, batch_size=1, progress=meter)
 
 
-def _show_nearest(sight: Sight, found: NearestStyles) -> None:
+def _show_nearest(sight: Sight, found: NearestStyles, files: tuple[Path, ...]) -> None:
     names = ", ".join(f"{match.file.stem} ({match.distance:.2f})" for match in found.matches)
-    figure(found.figure(), say("Nearest by style to {name}: {names}", name=found.picture, names=names))
-    folder = Settings.of().pictures
+    alt = say("Nearest by style to {name}: {names}", name=found.picture, names=names)
+    scrolled("style-nearest", as_png_bytes(found.figure()), alt)
+    folder = Path(opened_sample(str(files[0])).source).parent
     command = command_line(
         "interp", "gram", sight.picture.source, model=_model(sight), folder=str(folder), count=str(NEAREST)
     )
@@ -125,7 +125,6 @@ def draw_painting(sight: Sight) -> None:
     )
     if found is not None:
         _show_painting(sight, found, options)
-    links.publish()
 
 
 def _layers(sight: Sight) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image
 
 from interp.explorer import links
-from interp.explorer.figures import figure
+from interp.explorer.figures import as_png_bytes, scrolled
 from interp.explorer.page import Sight
 from interp.explorer.parts import Cell, as_png, viewer
 from interp.explorer.pictures import Chosen
@@ -145,12 +145,14 @@ def draw_all_layers(sight: Sight, found: Style) -> None:
         if not opened.open:
             return
         first, second = found.pictures
-        figure(
-            found.figure(),
+        scrolled(
+            "style-gram",
+            as_png_bytes(found.figure()),
             say("Gram matrices of {first} and {second} at every layer", first=first, second=second),
         )
-        figure(
-            style_distances(found).figure(),
+        scrolled(
+            "style-distances",
+            as_png_bytes(style_distances(found).figure()),
             say("Distances of {first} and {second} at every layer", first=first, second=second),
         )
         st.caption(
@@ -167,4 +169,5 @@ def draw_all_layers(sight: Sight, found: Style) -> None:
             heading="How far layers are apart",
             note="half the sum of the differences of their spectra: 0 for equal ones",
         )
-        figure(drawn, say("Distances of the layers to each other for either picture"))
+        alt = say("Distances of the layers to each other for either picture")
+        scrolled("style-layers", as_png_bytes(drawn), alt)

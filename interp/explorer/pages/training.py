@@ -14,11 +14,11 @@ import numpy as np
 import streamlit as st
 
 from interp.explorer import links
-from interp.explorer.figures import as_png_bytes
+from interp.explorer.figures import as_png_bytes, scrolled
 from interp.explorer.networks import trained
 from interp.explorer.page import Page
 from interp.explorer.pages.training_compare import draw_comparison
-from interp.explorer.pages.training_figures import draw_figures, wide
+from interp.explorer.pages.training_figures import draw_figures
 from interp.explorer.pages.training_taking import draw_taking
 from interp.explorer.settings import Settings
 from interp.explorer.words import say, told
@@ -39,7 +39,7 @@ STATES = {"finished": "finished", "going on": "going on", "stopped": "stopped"}
 # Which page looks into what a recipe makes.
 PAGE_OF = {"classifier": "look", "segmentation": "segmentation"}
 EVERY = 5.0
-SCROLLED = "overflow: auto; max-height: 22rem"
+TABLE = "overflow: auto; max-height: 22rem"
 FIRST_COMMANDS = (
     ("classifier", "interp train classifier PICTURES --out {runs}/mine"),
     ("segmentation", "interp train segmentation PICTURES-AND-MASKS --out {runs}/streets"),
@@ -137,7 +137,7 @@ def _run(folder: Path, was_finished: bool) -> None:
     _facts(record)
     st.subheader(say("Is it getting better?"), anchor=False)
     if record.stages:
-        wide("curves", _curves(folder, stamp(folder)), _in_words(record))
+        scrolled("curves", _curves(folder, stamp(folder)), _in_words(record))
         st.caption(_how_to_read(record))
         with st.expander(say("Every epoch in numbers")):
             _epochs(record)
@@ -162,16 +162,17 @@ def _how_to_read(record: RunRecord) -> str:
 
 def _facts(record: RunRecord) -> None:
     now = time.time()
-    columns = st.columns(4)
-    columns[0].metric(say("State"), _state(record, now), border=True)
     of = f" / {record.epochs_planned}" if record.epochs_planned else ""
-    columns[1].metric(say("Epochs"), f"{len(record.stages)}{of}", border=True)
+    facts = {say("State"): _state(record, now), say("Epochs"): f"{len(record.stages)}{of}"}
     if record.best is not None:
         where = say("best {metric}, epoch {epoch}", metric=record.best.metric, epoch=record.best.epoch)
-        columns[2].metric(where, number(record.best.value), border=True)
-    else:
-        columns[2].metric(say("Best epoch"), "–", border=True, help=_why_no_best(record))
-    columns[3].metric(say("Time"), duration(record.seconds), border=True)
+        facts[where] = number(record.best.value)
+    facts[say("Time")] = duration(record.seconds)
+    with st.container(horizontal=True, key="training-facts"):
+        for name, value in facts.items():
+            st.metric(name, value, border=True)
+    if record.best is None:
+        st.caption(_why_no_best(record))
     if record.state(now) != "finished":
         _unfinished(record, now)
 
@@ -260,7 +261,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     head = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     drawn = f"<table class='interp-table'><tr>{head}</tr>{body}</table>"
-    st.html(f"<div style='{SCROLLED}' tabindex='0'>{drawn}</div>")
+    st.html(f"<div style='{TABLE}' tabindex='0'>{drawn}</div>")
 
 
 def _asked(record: RunRecord) -> None:

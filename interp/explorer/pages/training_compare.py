@@ -9,8 +9,7 @@ import numpy as np
 import streamlit as st
 
 from interp.explorer import links
-from interp.explorer.figures import as_png_bytes
-from interp.explorer.pages.training_figures import wide
+from interp.explorer.figures import as_png_bytes, scrolled
 from interp.explorer.taking import Download
 from interp.explorer.words import say
 from interp.training import good_when
@@ -35,7 +34,12 @@ def draw_comparison(record: RunRecord, records: Mapping[str, RunRecord]) -> None
     links.remember("training_with", alike[: MOST - 1], others)
     first, second = st.columns([2, 1])
     first.multiselect(
-        say("Compare with"), others, key="training_with", max_selections=MOST - 1, persist_state="session"
+        say("Compare with"),
+        others,
+        key="training_with",
+        max_selections=MOST - 1,
+        persist_state="session",
+        placeholder=say("other runs"),
     )
     chosen = [record, *(records[name] for name in st.session_state["training_with"])]
     metrics = _shared(chosen)
@@ -52,7 +56,7 @@ def draw_comparison(record: RunRecord, records: Mapping[str, RunRecord]) -> None
     second.selectbox(say("Metric"), metrics, key="training_metric", persist_state="session")
     metric = st.session_state["training_metric"]
     drawn = as_png_bytes(comparison(chosen, metric))
-    wide("comparison", drawn, _in_words(chosen, metric))
+    scrolled("comparison", drawn, _in_words(chosen, metric))
     file = Download(say("Comparison (PNG)"), f"{metric}.png", "image/png", lambda: drawn)
     st.download_button(
         file.label,

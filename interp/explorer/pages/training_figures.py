@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from interp.explorer import links
+from interp.explorer.figures import scrolled
 from interp.explorer.words import say, told
 from interp.images import ImageError, Limits, open_image
 
@@ -122,7 +123,7 @@ def show_file(path: Path, words: str) -> None:
     except (ImageError, OSError) as error:
         st.warning(told(error))
         return
-    wide(path.stem, data, words)
+    scrolled(path.stem, data, words)
     st.caption(words)
 
 
@@ -130,9 +131,3 @@ def show_file(path: Path, words: str) -> None:
 def _checked(path: Path, written: int) -> bytes:
     open_image(path, limits=LIMITS)
     return path.read_bytes()
-
-
-def wide(name: str, data: bytes, alt: str) -> None:
-    """Draw a figure that is scrolled where the screen is narrow: its words would be too small to read."""
-    with st.container(key=f"wide-{re.sub('[^a-zA-Z0-9]', '-', name)}"):
-        st.image(data, alt=alt, width="content")
