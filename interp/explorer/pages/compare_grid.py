@@ -44,7 +44,7 @@ def grid(sight: Sight, asked: Asked, found: Maps) -> None:
     sizes = [each.picture.size for each in found.found.values()] or [(1, 1)]
     with stage:
         viewer("compare", rows, row_titles=titles, widest=round(WIDER * max(width for width, _ in sizes)))
-    take(sight, asked, found, drawing)
+    take(sight, asked, found, drawing, across, shared=shared)
     links.publish()
 
 

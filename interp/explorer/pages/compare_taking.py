@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,17 @@ from interp.explorer.words import say
 from interp.models import DEFAULT_MODEL
 from interp.views import Drawing
 
+COLUMNS = {"method": "method", "layer": "layer", "class": "target"}
 
-def take(sight: Sight, asked: Asked, found: Maps, drawing: Drawing) -> None:
+
+def take(sight: Sight, asked: Asked, found: Maps, drawing: Drawing, across: str, *, shared: bool) -> None:
     """Draw the downloads, the code and the link."""
     if not found.found:
         return
     stem = f"{Path(sight.picture.name).stem}-compared"
-    options = _options(drawing)
+    options = {**_options(drawing), "columns": COLUMNS[across], **({"shared": "row"} if shared else {})}
     calls = groups(asked.methods, asked.layers, found.refused)
-    maps = tuple(found.found.values())
+    maps = tuple(_in_order(asked, found, calls))
     st.subheader(say("Take it home"), anchor=False)
     take_home(
         "compare",
@@ -50,6 +54,14 @@ def take(sight: Sight, asked: Asked, found: Maps, drawing: Drawing) -> None:
         if sight.picture.path
         else say("Your picture stays with you: code and link name it, they do not contain it."),
     )
+
+
+def _in_order(asked: Asked, found: Maps, calls: Groups) -> Iterator[Explanation]:
+    """Yield the maps in the order in which the calls make them; those not made yet are left out."""
+    for methods, layers in calls:
+        for key in product(range(len(asked.classes)), layers, methods):
+            if key in found.found:
+                yield found.found[key]
 
 
 def _options(drawing: Drawing) -> dict[str, Any]:
@@ -100,7 +112,8 @@ def _python(sight: Sight, asked: Asked, calls: Groups, stem: str, options: dict[
 def _command(sight: Sight, asked: Asked, calls: Groups, options: dict[str, Any]) -> str:
     """Return a command for each group of methods that work at the same layers."""
     given = {"smoothing" if name == "interpolation" else name: value for name, value in options.items()}
-    return "\n".join(
+    row_scale = " --row-scale" if given.pop("shared", None) else ""
+    lines = [
         command_line(
             "interp",
             "explain",
@@ -113,4 +126,5 @@ def _command(sight: Sight, asked: Asked, calls: Groups, options: dict[str, Any])
             out=f"compared-{number}" if len(calls) > 1 else None,
         )
         for number, (methods, layers) in enumerate(calls, 1)
-    )
+    ]
+    return "\n".join(f"{line}{row_scale}" for line in lines)
