@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Narrow enough that a telephone shows its words.
-_WIDTH: Final = 470.0
+_WIDTH: Final = 400.0
 _MARGIN: Final = 12.0
-_BOX: Final = 132.0
+_BOX: Final = 124.0
 _LEAST: Final = 0.66
-_INWARDS: Final = 52.0
-_WORDS: Final = 23.0
-_GAP: Final = 25.0
+_INWARDS: Final = 36.0
+_WORDS: Final = 26.0
+_GAP: Final = 27.0
 _SENSE: Final = {
     "positive": "each map on its own scale from 0",
     "signed": "each map on its own scale, white is 0, blue below and red above",
@@ -181,13 +181,13 @@ def _draw_box(
 
 
 def _draw_words(page: Page, place: _Place, name: str, size: str, values: str) -> None:
-    room = max(place.width, 104.0)
+    room = max(place.width, 116.0)
     x, _ = place.middle
     short = name if len(name) <= 20 else f"…{name[-19:]}"
-    page.text(x, place.top - 17, short, 8, room, bold=True, across="center")
-    page.text(x, place.top - 7, size, 7.5, room, across="center")
+    page.text(x, place.top - 19, short, 9, room, bold=True, across="center")
+    page.text(x, place.top - 7, size, 8.5, room, across="center")
     if values:
-        page.text(x, place.top + place.height + 6, values, 6.5, room, muted=True, across="center")
+        page.text(x, place.top + place.height + 7, values, 7.5, room, muted=True, across="center")
 
 
 def _draw_arrows(page: Page, rows: Sequence[ULevel], places: Sequence[tuple[_Place, _Place]]) -> None:
@@ -208,11 +208,11 @@ def _draw_arrows(page: Page, rows: Sequence[ULevel], places: Sequence[tuple[_Pla
         start, end, y = left.left + left.width + 5, right.left - 5, left.middle[1]
         _draw_arrow(page, (start, y), (end, y), BLUE)
         if number == 0:
-            page.text((start + end) / 2, y - 7, "skip", 7.5, 80, across="center")
+            page.text((start + end) / 2, y - 7, "skip", 8.5, 80, across="center")
 
 
 def _under(place: _Place) -> tuple[float, float]:
-    return place.middle[0], place.top + place.height + 11
+    return place.middle[0], place.top + place.height + 13
 
 
 def _over(place: _Place) -> tuple[float, float]:

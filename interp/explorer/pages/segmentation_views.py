@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import streamlit as st
 from PIL import Image
 
 from interp.explanation import Explanation
 from interp.explorer.drawing import corners, stage_tile
+from interp.explorer.networks import Network
 from interp.explorer.page import Sight
 from interp.explorer.pages.segmentation_asked import areas, levels, logits
 from interp.explorer.parts import Cell, Choice, as_jpeg
+from interp.explorer.pictures import Chosen
 from interp.explorer.words import say
 from interp.views import Drawing, class_colours, covered, mask_over
 
@@ -39,15 +42,19 @@ def classes_over(explanation: Explanation, output: np.ndarray, opacity: float = 
 
 def classes_cell(sight: Sight, explanation: Explanation) -> Cell:
     """Return the predicted classes as a cell of the viewer."""
-    output = logits(sight.network, sight.picture).numpy()
     found = areas(sight.network, sight.picture)
     names = ", ".join(f"{sight.network.model.labels[i]} {100 * part:.0f} %" for i, part in found[:5])
-    return Cell(
-        as_jpeg(explanation.picture),
-        say("Predicted classes as colours: {names}.", names=names),
-        as_jpeg(classes_over(explanation, output)),
-        say("What it predicts"),
-    )
+    under, over = _classes_layers(sight.network, sight.picture, explanation)
+    alt = say("Predicted classes as colours: {names}.", names=names)
+    return Cell(under, alt, over, say("What it predicts"))
+
+
+@st.cache_data(
+    max_entries=16, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda chosen: chosen.digest}
+)
+def _classes_layers(network: Network, picture: Chosen, _frame: Explanation) -> tuple[str, str]:
+    classes = classes_over(_frame, logits(network, picture).numpy())
+    return as_jpeg(_frame.picture), as_jpeg(classes)
 
 
 def legend(sight: Sight, names: list[str]) -> list[Choice]:
