@@ -57,7 +57,12 @@ def _choose_methods() -> tuple[str, ...]:
     known = {method.name: method.title for method in methods()}
     links.remember(METHODS, list(USUAL), known)
     st.multiselect(
-        say("Methods"), list(known), key=METHODS, format_func=known.__getitem__, persist_state="session"
+        say("Methods"),
+        list(known),
+        key=METHODS,
+        format_func=known.__getitem__,
+        wrap=True,
+        persist_state="session",
     )
     with st.container(horizontal=True, gap="medium"):
         for label, names in ((say("All methods"), list(known)), (say("The usual ones"), list(USUAL))):
