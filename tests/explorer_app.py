@@ -38,13 +38,16 @@ def checked(app: AppTest) -> AppTest:
 
 def words(app: AppTest) -> str:
     """Return everything that the page says, side bar included."""
-    said = [
-        getattr(element, "value", None) or getattr(element, "label", None) or ""
-        for block in (app.main, app.sidebar)
-        for element in block
-    ]
+    said = [_said(element) for block in (app.main, app.sidebar) for element in block]
     labels = [getattr(element, "label", "") for block in (app.main, app.sidebar) for element in block]
     return re.sub(r"data:[^'\"]+", "", "\n".join(map(str, [*said, *labels])))
+
+
+def _said(element: object) -> str:
+    value = getattr(element, "value", None)
+    # A table of numbers has no truth value.
+    said = "" if value is None else str(value)
+    return said or str(getattr(element, "label", None) or "")
 
 
 def forget() -> None:

@@ -41,7 +41,7 @@ from interp.views import Scale, number, shared_limits
 ORDER, TOP, SHARED, GRID = "inside_order", "inside_top", "inside_shared", "inside_grid"
 ORDERS = {"strength": "Strongest", "class": "For a class", "index": "By number"}
 TOPS = (12, 24, 48, 96)
-COLUMNS = 6
+COLUMNS = 3
 
 
 def draw(sight: Sight) -> None:

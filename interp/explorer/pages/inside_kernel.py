@@ -22,7 +22,7 @@ from interp.explorer.taking import Download, command_line, take_home
 from interp.explorer.words import say
 from interp.features import KERNELS, FeatureError, Filtered, apply_kernel
 from interp.features.kernels import parse_kernel
-from interp.views import Scale
+from interp.views import Scale, number
 
 PRESET, NUMBERS, SIDE = "inside_preset", "inside_numbers", "inside_side"
 OWN = "own"
@@ -175,8 +175,8 @@ def _result(found: Filtered, scale: Scale, colormap: str | None) -> None:
         scale,
         alt=say(
             "What the kernel gives, from {low} to {high}.",
-            low=f"{found.values.min():.3g}",
-            high=f"{found.values.max():.3g}",
+            low=number(float(found.values.min())),
+            high=number(float(found.values.max())),
         ),
         title=say("What comes out"),
         note="×".join(map(str, found.values.shape)),
@@ -188,8 +188,8 @@ def _result(found: Filtered, scale: Scale, colormap: str | None) -> None:
         say(
             "The picture's values are 0 … 1, the result's {low} … {high}. The last colour stands for the "
             "strongest 0.5 %.",
-            low=f"{found.values.min():.3g}",
-            high=f"{found.values.max():.3g}",
+            low=number(float(found.values.min())),
+            high=number(float(found.values.max())),
         )
     )
 

@@ -57,11 +57,11 @@ def layers_of(network: Network) -> tuple[str, ...]:
 
 
 def first_layer(network: Network) -> str:
-    """Return the stage to begin with: the first whose cells are eight pixels wide, else the middle one."""
+    """Return the stage to begin with: the first with cells of about eight pixels, else the middle one."""
     table, stages = network.model.layers, network.model.layers.stages
     sides = [(stage, table[stage].shape) for stage in stages]
     for stage, shape in sides:
-        if shape is not None and len(shape) == 3 and 8 * shape[1] <= network.model.preprocess.size[0]:
+        if shape is not None and len(shape) == 3 and 7 * shape[1] <= network.model.preprocess.size[0]:
             return stage
     return stages[len(stages) // 2] if stages else layers_of(network)[0]
 

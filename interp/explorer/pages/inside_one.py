@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-import numpy as np
 import streamlit as st
 from cachetools import LRUCache
 from PIL import Image
@@ -164,7 +163,7 @@ def _made(sight: Sight, layer: str, channel: int) -> tuple[Visualisation | None,
 
 
 def _climb(made: Visualisation) -> None:
-    history = np.array([float(np.mean(values)) for values in made.history])
+    history = made.history.mean(1).numpy()
     st.caption(
         say(
             "Mean of the channel over the picture: {first} at the beginning, {last} at the end.",
@@ -172,7 +171,7 @@ def _climb(made: Visualisation) -> None:
             last=number(float(made.values[0])),
         )
     )
-    st.line_chart(history, height=180, x_label=say("step"), y_label=say("mean of the channel"))
+    st.line_chart(history, height=180, x_label=say("step"))
 
 
 def _page(report: ChannelReport) -> None:
