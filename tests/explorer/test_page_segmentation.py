@@ -11,18 +11,21 @@ import pytest
 from command import interp as command
 from command import save_classifier, save_noise, save_segmenter
 from explorer_app import checked, forget, opened, words
+from PIL import Image
 
 import interp
 from interp import targets
 from interp.explorer.networks import network_of
 from interp.explorer.page import Sight
 from interp.explorer.pages.segmentation_asked import context_share, question
+from interp.explorer.pages.segmentation_views import classes_over
 from interp.explorer.parts import Picked
 from interp.explorer.pictures import opened_sample
 from interp.explorer.settings import PICTURES, RUNS
 from interp.explorer.words import plain
 from interp.features import levels_of
 from interp.methods import methods
+from interp.views import class_colours
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,21 @@ def test_a_pixel_is_answered_with_the_numbers_of_the_api(street, place):
     assert f"At this pixel the network gives car {100 * probabilities[2, row, column]:.1f} %." in words(page)
     there = int(probabilities[:, row, column].argmax())
     assert (f"It predicts {model.labels[there]} there." in words(page)) == (there != 2)
+
+
+@pytest.mark.parametrize("fit", ["squish", "crop", "pad"])
+def test_classes_are_drawn_where_the_network_saw_them(fit):
+    picture = Image.new("RGB", (12, 8))
+    box = interp.Preprocess((4, 4), (0.5,), (0.5,), fit=fit).box(picture.size)
+    output = np.zeros((2, 4, 4))
+    output[1, :, 2:] = 1  # the right half
+    drawn = np.asarray(classes_over(picture, box, output)).astype(int)
+    first, second = class_colours(2).astype(int)
+    wanted = np.empty((8, 12, 3), int)
+    wanted[:, :6], wanted[:, 6:] = first, second
+    if fit == "crop":
+        wanted[:, :2] = wanted[:, 10:] = 0
+    np.testing.assert_array_equal(drawn, wanted)
 
 
 def test_a_box_asks_for_the_class_predicted_there_most(street, place):

@@ -81,8 +81,11 @@ def _page(sight: Sight) -> None:
         except Exception as error:
             _tell(error)
             found = None
-        if picked is not None and found is None:
-            _offer_to_forget()
+        if found is None:
+            # Without an answer, the picture stays: another place may have one.
+            viewer("segmentation", [[classes_cell(sight)]], pick="box", marked=picked, on_pick=_pick)
+            if picked is not None:
+                _offer_to_forget()
     if found is not None:
         links.remember("layer", levels(sight.network).bottleneck, found)
         explanation = found[st.session_state["layer"]]
@@ -170,10 +173,9 @@ def _view(sight: Sight, explanation: Explanation, drawing: Drawing, picked: Pick
         required=True,
     )
     cell = cell_of(explanation, drawing, explanation.title)
-    classes = classes_cell(sight, explanation)
     bare = replace(cell, note="", scale=None, ends=(), values=None)
     cells = {
-        "both": [classes, cell],
+        "both": [classes_cell(sight), cell],
         "map": [replace(cell, note=explanation.layer)],
         "three": [
             replace(bare, over=None, title=say("Picture")),

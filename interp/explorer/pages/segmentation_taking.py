@@ -39,7 +39,7 @@ def take(sight: Sight, asked: Question, explanation: Explanation, drawing: Drawi
                 say("Classes"),
                 f"{stem}_classes.png",
                 "image/png",
-                partial(_classes, sight, full, drawing.opacity),
+                partial(_classes, sight, drawing.opacity),
             ),
         ],
         _python(sight, asked, explanation, options),
@@ -112,7 +112,9 @@ def _saved(full: Callable[[], Explanation], ending: str, options: dict[str, Any]
         return full().save(Path(folder) / f"map{ending}", **given).read_bytes()
 
 
-def _classes(sight: Sight, full: Callable[[], Explanation], opacity: float) -> bytes:
+def _classes(sight: Sight, opacity: float) -> bytes:
+    picture = sight.picture.picture
+    box = sight.network.model.preprocess.box(picture.size)
     buffer = io.BytesIO()
-    classes_over(full(), logits(sight.network, sight.picture).numpy(), opacity).save(buffer, "PNG")
+    classes_over(picture, box, logits(sight.network, sight.picture).numpy(), opacity).save(buffer, "PNG")
     return buffer.getvalue()

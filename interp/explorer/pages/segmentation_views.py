@@ -7,44 +7,43 @@ import streamlit as st
 from PIL import Image
 
 from interp.explanation import Explanation
-from interp.explorer.drawing import corners, stage_tile
+from interp.explorer.drawing import LONGEST, stage_tile
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
 from interp.explorer.pages.segmentation_asked import areas, levels, logits
 from interp.explorer.parts import Cell, Choice, as_jpeg
 from interp.explorer.pictures import Chosen
 from interp.explorer.words import say
+from interp.images import Box
 from interp.views import Drawing, class_colours, covered, mask_over
 
 SWATCH = (160, 14)
 NOTHING = -1
 
 
-def classes_over(explanation: Explanation, output: np.ndarray, opacity: float = 1.0) -> Image.Image:
-    """Return the picture with the predicted classes as colours; what the network never saw has none.
+def classes_over(picture: Image.Image, box: Box, output: np.ndarray, opacity: float = 1.0) -> Image.Image:
+    """Return a picture with the predicted classes as colours; what the network never saw has none.
 
     Args:
-        explanation: gives the picture and the part of it that the network saw.
+        picture: of any size.
+        box: the part of it that the network saw, in its pixels.
         output: `(classes, H, W)` of the network.
         opacity: share of the colours, 0 … 1.
     """
-    width, height = explanation.picture.size
-    left, top, right, bottom = corners(explanation)
-    first, upper, last, lower = covered((width, height), corners(explanation))
-    rows = ((np.arange(upper, lower) + 0.5 - top) / (bottom - top) * output.shape[1]).astype(int)
-    columns = ((np.arange(first, last) + 0.5 - left) / (right - left) * output.shape[2]).astype(int)
-    shown = np.full((height, width), NOTHING)
+    first, upper, last, lower = covered(picture.size, (box.left, box.top, box.right, box.bottom))
+    rows = ((np.arange(upper, lower) + 0.5 - box.top) / box.height * output.shape[1]).astype(int)
+    columns = ((np.arange(first, last) + 0.5 - box.left) / box.width * output.shape[2]).astype(int)
+    shown = np.full((picture.height, picture.width), NOTHING)
     shown[upper:lower, first:last] = output.argmax(0)[np.ix_(rows, columns)]
     colours = class_colours(len(output))
-    picture = np.asarray(explanation.picture)
-    return Image.fromarray(mask_over(picture, shown, colours, void=NOTHING, opacity=opacity))
+    return Image.fromarray(mask_over(np.asarray(picture), shown, colours, void=NOTHING, opacity=opacity))
 
 
-def classes_cell(sight: Sight, explanation: Explanation) -> Cell:
+def classes_cell(sight: Sight) -> Cell:
     """Return the predicted classes as a cell of the viewer."""
     found = areas(sight.network, sight.picture)
     names = ", ".join(f"{sight.network.model.labels[i]} {100 * part:.0f} %" for i, part in found[:5])
-    under, over = _classes_layers(sight.network, sight.picture, explanation)
+    under, over = _classes_layers(sight.network, sight.picture)
     alt = say("Predicted classes as colours: {names}.", names=names)
     return Cell(under, alt, over, say("What it predicts"))
 
@@ -52,9 +51,13 @@ def classes_cell(sight: Sight, explanation: Explanation) -> Cell:
 @st.cache_data(
     max_entries=16, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda chosen: chosen.digest}
 )
-def _classes_layers(network: Network, picture: Chosen, _frame: Explanation) -> tuple[str, str]:
-    classes = classes_over(_frame, logits(network, picture).numpy())
-    return as_jpeg(_frame.picture), as_jpeg(classes)
+def _classes_layers(network: Network, picture: Chosen) -> tuple[str, str]:
+    small = picture.picture.copy()
+    small.thumbnail((LONGEST, LONGEST), reducing_gap=3.0)
+    box = network.model.preprocess.box(picture.picture.size)
+    across, down = small.width / picture.picture.width, small.height / picture.picture.height
+    box = Box(box.left * across, box.top * down, box.right * across, box.bottom * down)
+    return as_jpeg(small), as_jpeg(classes_over(small, box, logits(network, picture).numpy()))
 
 
 def legend(sight: Sight, names: list[str]) -> list[Choice]:
