@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from interp.training.loaders import Augmentation
     from interp.training.perceptual import PerceptualLoss
     from interp.training.recipe import Recipe, Trained, Watcher, search_rate, train
-    from interp.training.record import BestEpoch, RunRecord, good_when, read_run, runs_in
+    from interp.training.record import BestEpoch, RunRecord, RunState, good_when, read_run, runs_in
     from interp.training.segmentation import Segmentation, SegmentationSettings
     from interp.training.settings import Settings
     from interp.training.stages import Stage, TrainingError, parse_stage
@@ -38,6 +38,7 @@ __all__ = [
     "RateSearch",
     "Recipe",
     "RunRecord",
+    "RunState",
     "Segmentation",
     "SegmentationSettings",
     "Settings",
@@ -69,7 +70,7 @@ _HOMES = {
     "loaders": ("Augmentation",),
     "perceptual": ("PerceptualLoss",),
     "recipe": ("Recipe", "Trained", "Watcher", "search_rate", "train"),
-    "record": ("BestEpoch", "RunRecord", "good_when", "read_run", "runs_in"),
+    "record": ("BestEpoch", "RunRecord", "RunState", "good_when", "read_run", "runs_in"),
     "segmentation": ("Segmentation", "SegmentationSettings"),
     "settings": ("Settings",),
     "stages": ("Stage", "TrainingError", "parse_stage"),

@@ -23,7 +23,7 @@ from interp.training.stages import Stage, TrainingError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-State = Literal["finished", "going on", "stopped"]
+RunState = Literal["finished", "going on", "stopped"]
 Column = NDArray[np.float64]
 
 _NO_METRIC = ("epoch", "stage", "seconds")
@@ -110,7 +110,7 @@ class RunRecord:
                 return BestEpoch(metric, float(values[place]), place + 1, self.stages[place])
         return None
 
-    def state(self, now: float | None = None) -> State:
+    def state(self, now: float | None = None) -> RunState:
         """Say whether the run is finished, seems to go on, or has stopped.
 
         A folder does not know its process. A run is taken to go on if it has written something within the

@@ -5,13 +5,10 @@ import json
 import os
 import shlex
 import zipfile
-from dataclasses import replace
 
-import numpy as np
 import pytest
 from explorer_app import checked, forget, opened, words
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 from tiny_runs import STAGES, draw, write_run
 from typer.testing import CliRunner
 
@@ -150,6 +147,22 @@ def test_interrupted_run_offers_the_command_that_goes_on(runs):
     assert "resume=True" in next(each.value for each in app.code if each.language == "python")
 
 
+def test_interrupted_run_of_another_version_says_so(runs):
+    write_run(runs / "one", settings={"colour": "blue"})
+    for path in (runs / "one").iterdir():
+        os.utime(path, (1000.0, 1000.0))
+    app = opened("training")
+    assert "This run is of another version of interp" in words(app)
+    assert not [each for each in app.code if each.language == "bash"]
+
+
+def test_run_that_goes_on_needs_no_command(runs):
+    write_run(runs / "one", settings=as_json(training.ClassifierSettings(folder="pictures", stages=STAGES)))
+    app = opened("training")
+    assert not [each for each in app.code if each.language == "bash"]
+    assert "read_run" in next(each.value for each in app.code if each.language == "python")
+
+
 def test_run_without_an_epoch_has_no_curves_yet(runs):
     write_run(runs / "one", epochs=0)
     app = opened("training")
@@ -206,12 +219,10 @@ def test_downloads_hold_the_runs_files(runs):
 
 
 def test_python_of_the_page_runs(runs, tmp_path, monkeypatch, capsys):
-    write_run(runs / "one", finished=True)
-    (runs / "one" / "model.safetensors").unlink()  # the network of this run is none
+    write_run(runs / "one")
     monkeypatch.chdir(tmp_path)
-    record = replace(read_run(runs / "one"), recipe="")
-    exec(training_taking._python(record), {})
-    assert "error_rate" not in capsys.readouterr().out or Image.open("curves.png").width > 500
+    exec(training_taking._python(read_run(runs / "one")), {})
+    assert "metric='error_rate', value=0.25, epoch=2" in capsys.readouterr().out
     assert Image.open("curves.png").width > 500
 
 
@@ -310,20 +321,22 @@ def test_settings_of_another_version_have_no_command(tmp_path):
     assert training_command.resume_python(record) is None
 
 
-def test_look_into_it_opens_the_page_with_this_network(runs):
-    write_run(runs / "one", finished=True)
-    script = "from interp.explorer import main\nmain()"
-    app = AppTest.from_string(script, default_timeout=120)
-    app.query_params["training_run"] = "one"
-    app.run()
-    assert not app.exception
+@pytest.mark.parametrize(("recipe", "wanted"), [("classifier", "look"), ("wgan", "inside")])
+def test_look_into_it_opens_the_page_with_this_network(runs, monkeypatch, recipe, wanted):
+    write_run(runs / "one", recipe, finished=True)
+    went = []
+    monkeypatch.setattr(page.st, "switch_page", lambda to: went.append(to.url_path))
+    app = opened("training")
+    checked(app.button(key="training_look").click().run())
+    assert went == [wanted]
+    assert app.session_state["model"] == str(runs / "one")
 
 
 def test_every_figure_of_the_recipes_has_a_caption():
     for name in training_figures.CAPTIONS:
         assert training_figures.caption("classifier", name) != name
     assert training_figures.caption("", "batch").endswith("pictures.")
-    assert np.array_equal(training_figures.caption("classifier", "odd"), "odd")
+    assert training_figures.caption("classifier", "odd") == "odd"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from interp.training import TrainingError, read_run, runs_in
 from interp.views import number
 
 if TYPE_CHECKING:
-    from interp.training import RunRecord
+    from interp.training import RunRecord, RunState
 
 RECIPES = {
     "classifier": "Classifier",
@@ -67,7 +67,7 @@ def draw() -> None:
     name = st.session_state["training_run"]
     record = records[name]
     live = _choose_live(record)
-    st.fragment(_run, run_every=EVERY if live else None)(folders[name], record.finished)
+    st.fragment(_run, run_every=EVERY if live else None)(folders[name], record.state())
     if record.finished:
         _look_into(record)
     draw_comparison(record, records)
@@ -127,11 +127,11 @@ def _choose_live(record: RunRecord) -> bool:
     return bool(st.session_state["training_live"])
 
 
-def _run(folder: Path, was_finished: bool) -> None:
+def _run(folder: Path, was: RunState) -> None:
     """Draw a run as it stands now; alone once every five seconds while it goes on."""
     record = read(folder)
-    if record.finished and not was_finished:
-        st.rerun()
+    if record.state() != was:
+        st.rerun()  # what stands below depends on it
     for sentence in record.problems:
         st.warning(told(TrainingError(sentence)))
     _facts(record)

@@ -26,16 +26,27 @@ KINDS = {".csv": "text/csv", ".json": "application/json"}
 def draw_taking(record: RunRecord) -> None:
     """Draw the downloads, the code and the commands."""
     st.subheader(say("Take it home"), anchor=False)
-    command = _look_command(record) if record.finished else resume_command(record)
-    note = ""
-    if not record.finished and record.recipe:
-        note = say(
+    python, command, note = _python(record), None, ""
+    if record.finished:
+        command = _look_command(record)
+    elif record.state() == "stopped" and record.recipe:
+        # The recipes import fastai, which takes seconds.
+        with st.spinner(say("Looking up the command …"), show_time=True):
+            going_on, command = resume_python(record), resume_command(record)
+        python = going_on or python
+        note = _note(going_on, command)
+    take_home("training", _downloads(record), python, command, note)
+
+
+def _note(python: str | None, command: str | None) -> str:
+    if command is not None:
+        return say(
             "The command goes on with the run. Give it in the folder where the run was begun; "
             "without a checkpoint it begins anew."
         )
-        if command is None:
-            note = say("This run has settings that only Python can give; the Python above goes on with it.")
-    take_home("training", _downloads(record), _python(record), command, note)
+    if python is not None:
+        return say("This run has settings that only Python can give; the Python above goes on with it.")
+    return say("This run is of another version of interp; that version goes on with it.")
 
 
 def _downloads(record: RunRecord) -> list[Download]:
@@ -68,8 +79,6 @@ def zipped(paths: tuple[Path, ...]) -> bytes:
 
 
 def _python(record: RunRecord) -> str:
-    if not record.finished and (going_on := resume_python(record)):
-        return going_on
     lines = [
         "from interp.training import read_run",
         "",
