@@ -1,7 +1,7 @@
 """The pages, in the order of the menu. A new one is a file here and a row in this table."""
 
 from interp.explorer.page import Page
-from interp.explorer.pages import compare, inside, look, report, segmentation, style
+from interp.explorer.pages import compare, inside, look, report, segmentation, style, training
 
 PAGES: tuple[Page, ...] = (
     look.PAGE,
@@ -9,5 +9,6 @@ PAGES: tuple[Page, ...] = (
     inside.PAGE,
     style.PAGE,
     segmentation.PAGE,
+    training.PAGE,
     report.PAGE,
 )
