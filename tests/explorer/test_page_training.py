@@ -184,6 +184,19 @@ def test_broken_files_are_sentences(runs):
     assert any("Learning curves" in text for text in alternative_texts(app))
 
 
+def test_broken_files_are_told_in_chinese(runs):
+    write_run(runs / "one", finished=True)
+    (runs / "one" / "config.json").write_text("[]")
+    (runs / "one" / "history.csv").write_text("epoch,stage,train_loss\n1,a,0.5\n2,a")
+    (runs / "one" / "steps.csv").write_text("epoch\n0\n")
+    said = [each.value for each in opened("training", lang="zh").warning]
+    assert said == [
+        "config.json 中没有训练设置。",
+        "history.csv 中有 1 行损坏，已忽略。",
+        "steps.csv 没有 loss 列；不绘制每一步的损失。",
+    ]
+
+
 def test_folder_of_a_search_for_a_rate_shows_its_plot(runs):
     write_run(runs / "other")
     figures = runs / "searched" / "figures"
