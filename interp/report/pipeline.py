@@ -64,7 +64,8 @@ def explain_files(job: Job, files: Sequence[tuple[int, Path]], tick: Callable[[]
         try:
             for batch, decoded in _decoded(job, files, pool):
                 drawing.append(_explained(job, batch, decoded, pool))
-                if len(drawing) > AHEAD:
+                # What is drawn is told at once: who watches sees the first batch and not the third.
+                while drawing and (len(drawing) > AHEAD or all(row.done() for row in drawing[0])):
                     rows += _finished(drawing.popleft(), tick)
             while drawing:
                 rows += _finished(drawing.popleft(), tick)
