@@ -82,8 +82,8 @@ def _page(sight: Sight) -> None:
             _tell(error)
             found = None
         if found is None:
-            # Without an answer, the picture stays: another place may have one.
-            viewer("segmentation", [[classes_cell(sight)]], pick="box", marked=picked, on_pick=_pick)
+            # Without an answer, the picture stays: the same class may have one at another place.
+            viewer("segmentation", [[classes_cell(sight)]], pick="box", marked=picked, on_pick=_pick_place)
             if picked is not None:
                 _offer_to_forget()
     if found is not None:
@@ -110,8 +110,12 @@ def _place(sight: Sight) -> Picked | None:
     return Picked.read(text)
 
 
-def _pick(place: Picked) -> None:
+def _pick_place(place: Picked) -> None:
     links.carry(PLACE, place.text)
+
+
+def _pick(place: Picked) -> None:
+    _pick_place(place)
     # Who clicks asks about what is there; another class can be chosen afterwards.
     st.session_state["class"] = None
 
