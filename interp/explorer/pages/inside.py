@@ -17,7 +17,7 @@ from interp.explorer.pages import (
     inside_one,
 )
 from interp.explorer.pages.inside_maps import layers_of
-from interp.explorer.words import say
+from interp.explorer.words import plain, say
 
 VIEW = "inside"
 VIEWS: dict[str, tuple[str, Callable[[Sight], None]]] = {
@@ -48,7 +48,7 @@ def draw(sight: Sight) -> None:
         st.info(
             say(
                 "{name} has no layer with a map of positions. Choose a convolutional network.",
-                name=sight.network.model.name,
+                name=plain(sight.network.model.name),
             )
         )
         return

@@ -40,6 +40,7 @@ from interp.views import Scale, number, shared_limits
 
 ORDER, TOP, SHARED, GRID = "inside_order", "inside_top", "inside_shared", "inside_grid"
 ORDERS = {"strength": "Strongest", "class": "For a class", "index": "By number"}
+DETAIL = "For the detail"
 TOPS = (12, 24, 48, 96)
 COLUMNS = 3
 
@@ -54,7 +55,7 @@ def draw(sight: Sight) -> None:
     channel = ready_channel(sight.network, layer, len(numbers), numbers[0])
     display = display_of(found.values.numpy())
     with left:
-        st.subheader(_question(order, found), anchor=False)
+        st.subheader(_question(sight, order, found), anchor=False)
         stage = st.container()
         choose_channel(len(numbers))
         colormap = choose_drawing(display)
@@ -68,11 +69,12 @@ def draw(sight: Sight) -> None:
 def _ordered(sight: Sight, layer: str) -> tuple[Any, Activation]:
     """Draw the choice of an order, and return it with the activation that has it."""
     links.remember(ORDER, "strength", ORDERS)
+    named = {**ORDERS, "class": DETAIL} if sight.network.model.task == "image" else ORDERS
     st.segmented_control(
         say("Which first"),
         list(ORDERS),
         key=ORDER,
-        format_func=lambda order: say(ORDERS[order]),
+        format_func=lambda order: say(named[order]),
         persist_state="session",
         required=True,
     )
@@ -87,7 +89,7 @@ def _class(sight: Sight) -> str | None:
     if task == "classification":
         return choose_class(sight)
     if task == "image":
-        st.caption(say("This network has no classes: it is asked what adds detail to what it makes."))
+        st.caption(say("This network makes pictures and has no classes."))
         return None
     names = tuple(sight.network.model.labels)
     links.remember(CLASS, None, names)
@@ -103,7 +105,9 @@ def _class(sight: Sight) -> str | None:
     return chosen
 
 
-def _question(order: str, found: Activation) -> str:
+def _question(sight: Sight, order: str, found: Activation) -> str:
+    if order == "class" and sight.network.model.task == "image":
+        return say("Which channels add detail to the picture that the network makes?")
     if order == "class" and found.contributions is not None:
         return say("Which channels say “{name}”?", name=plain(found.contributions.target))
     return say("What does each channel find in the picture?")

@@ -10,7 +10,6 @@ import streamlit as st
 from PIL import Image
 
 from interp.explorer import links
-from interp.explorer.asking import default_layer, stage_layers
 from interp.explorer.figures import as_png_bytes
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
@@ -173,7 +172,7 @@ def _words(sight: Sight, layer: str, field: ReceptiveField) -> None:
 
 def _grown(sight: Sight, pixel: tuple[float, float]) -> None:
     """Draw the field of every stage over the place, as buttons that choose the layer."""
-    network, stages = sight.network, stage_layers(sight.network)
+    network, stages = sight.network, sight.network.model.layers.stages
     size = sight.picture.picture.size
     box = network.model.preprocess.box(size)
     if not stages or not (box.left <= pixel[0] < box.right and box.top <= pixel[1] < box.bottom):
@@ -207,7 +206,7 @@ def _grown(sight: Sight, pixel: tuple[float, float]) -> None:
         "inside-grown-tiles",
         say("Fields of the stages"),
         items,
-        st.session_state.get(LAYER, default_layer(network, stages)),
+        str(st.session_state[LAYER]),
         "maps",
         LAYER,
     )

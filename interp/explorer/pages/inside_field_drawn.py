@@ -62,16 +62,13 @@ def inside(box: Box, picture: Image.Image) -> Picked:
 
 
 def reached(picture: Image.Image, field: ReceptiveField) -> Image.Image:
-    """Return the picture, dark where the field does not reach, in a square."""
+    """Return a small picture with light on what counts, and a line around all that is seen."""
+    seen = field.preprocess.box(picture.size)
+    light = lit(picture, field.weights, (seen.left, seen.top, seen.right, seen.bottom))
     box = inside(field.on(picture.size), picture)
     width, height = picture.size
-    corners = (
-        round(box.left * width),
-        round(box.top * height),
-        round(box.right * width),
-        round(box.bottom * height),
-    )
-    dark = picture.point(lambda level: level // 4)
-    dark.paste(picture.crop(corners), corners[:2])
-    ImageDraw.Draw(dark).rectangle((*corners[:2], corners[2] - 1, corners[3] - 1), outline=_ORANGE, width=4)
-    return dark
+    ends = (box.left * width, box.top * height, box.right * width - 1, box.bottom * height - 1)
+    left, top, right, bottom = map(round, ends)
+    corners = (left, top, max(right, left + 2), max(bottom, top + 2))
+    ImageDraw.Draw(light).rectangle(corners, outline=_ORANGE, width=4)
+    return light

@@ -187,18 +187,21 @@ def _take(sight: Sight, found: Filters) -> None:
     )
     # The command draws them in order of their angle.
     command = command_line("interp", "features", "--filters", model=asked_model(sight.network))
+    # The figure draws kernels on pictures: grey ones, or red, green and blue.
+    drawn = found.kernels.shape[1] in (1, 3)
+    figure = Download(say("Picture (PNG)"), "filters.png", "image/png", partial(_figure, found, order))
     st.subheader(say("Take it home"), anchor=False)
     take_home(
         "inside-filters",
         [
-            Download(say("Picture (PNG)"), "filters.png", "image/png", partial(_figure, found, order)),
+            *([figure] if drawn else []),
             Download(say("Table (CSV)"), "filters.csv", "text/csv", partial(_table, found)),
             Download(
                 say("Kernels (NPZ)"), "filters.npz", "application/octet-stream", partial(_kernels, found)
             ),
         ],
-        python,
-        command if order == "orientation" else None,
+        python if drawn else None,
+        command if drawn and order == "orientation" else None,
     )
 
 
