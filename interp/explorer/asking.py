@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
+import torch
 
 import interp
 from interp.explanation import Explanation
@@ -28,6 +29,28 @@ def predicted(sight_network: Network, picture: Chosen, top: int = 5) -> tuple[Pr
     """Return the classes that the network considers, likeliest first; none where it is no classifier."""
     model = sight_network.model
     return model.predict([picture.picture], top)[0] if model.task == "classification" else ()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda c: c.digest})
+def logits(network: Network, picture: Chosen) -> torch.Tensor:
+    """Return what the network puts out for a picture, without the batch; not to be changed."""
+    model = network.model
+    return model.logits(model.prepare([picture.picture]))[0].float().cpu()
+
+
+def areas(network: Network, picture: Chosen) -> list[tuple[int, float]]:
+    """Return the classes that a segmentation predicts with their shares of the picture, the largest first."""
+    classes = logits(network, picture).argmax(0).flatten()
+    counts = classes.bincount() / len(classes)
+    order = counts.argsort(descending=True, stable=True).tolist()
+    return [(index, float(counts[index])) for index in order if counts[index] > 0]
+
+
+def seen(network: Network, picture: Chosen) -> list[tuple[str, float]]:
+    """Return what the network sees: names with probabilities, or with shares of the picture."""
+    if network.model.task == "segmentation":
+        return [(network.model.labels[index], share) for index, share in areas(network, picture)]
+    return [(each.name, each.probability) for each in predicted(network, picture)]
 
 
 @st.cache_resource(max_entries=48, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda c: c.digest})
@@ -124,7 +147,7 @@ def name_of(network: Network, prediction: Prediction) -> str:
 
 def asked_class(sight: Sight) -> str | None:
     """Return the class that is asked about, or None for the predicted one."""
-    if sight.network.model.task != "classification":
+    if sight.network.model.task == "image":
         return None
     chosen: str | None = remember("class", None, class_titles(sight.network))
     return chosen

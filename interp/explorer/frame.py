@@ -13,7 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from interp.explorer import links
-from interp.explorer.asking import asked_class, class_titles, predicted
+from interp.explorer.asking import asked_class, class_titles, seen
 from interp.explorer.networks import choose_network
 from interp.explorer.page import Page, Sight
 from interp.explorer.pages import PAGES
@@ -108,14 +108,23 @@ def _seen(sight: Sight) -> None:
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     image = f"<img src='{as_jpeg(small)}' alt='{_safe(say('The picture that is looked at'))}'>"
     lines = [f"<span class='quiet'>{_safe(sight.picture.name)} · {_safe(sight.network.model.name)}</span>"]
-    if classes := predicted(sight.network, sight.picture):
-        seen = " · ".join(f"<b>{_safe(p.name)}</b> {100 * p.probability:.0f} %" for p in classes[:3])
-        asked = asked_class(sight)
-        about = class_titles(sight.network)[asked] if asked is not None else classes[0].name
-        lines.insert(0, f"<span>{_safe(say('It sees'))} {seen}</span>")
-        lines.insert(1, f"<span>{_safe(say('Asked about'))} <b>{_safe(about)}</b></span>")
+    if classes := seen(sight.network, sight.picture):
+        first = " · ".join(f"<b>{_safe(name)}</b> {100 * share:.0f} %" for name, share in classes[:3])
+        lines.insert(0, f"<span>{_safe(say('It sees'))} {first}</span>")
+        lines.insert(
+            1, f"<span>{_safe(say('Asked about'))} <b>{_safe(_asked(sight, classes[0][0]))}</b></span>"
+        )
     with st.container(key="sight"):
         st.html(f"<div class='interp-sight'>{image}<div>{''.join(lines)}</div></div>")
+
+
+def _asked(sight: Sight, likeliest: str) -> str:
+    """Return in words what is asked: a class, a marked place of a segmentation, or what is predicted."""
+    asked = asked_class(sight)
+    if asked is not None:
+        return class_titles(sight.network)[asked]
+    marked = sight.network.model.task == "segmentation" and st.session_state.get("place")
+    return say("the marked place") if marked else likeliest
 
 
 def _safe(text: str) -> str:

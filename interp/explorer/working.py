@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 from cachetools import LRUCache
+from streamlit.delta_generator import DeltaGenerator
 
 from interp.explorer.words import say
 
@@ -83,7 +84,13 @@ def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, abo
         if (name, key) in desk.results:
             found: T = desk.results[name, key]
             return found
-    if st.session_state.get(RUNNING) != (name, key):
+    place = st.empty()  # so that the meter takes the place of the button that began it
+    if st.session_state.get(RUNNING) == (name, key):
+        result = _done(name, run, button, desk, place)
+        with desk.lock:
+            desk.results[name, key] = result
+        return result
+    with place.container():
         st.button(
             button,
             key=f"begin-{name}",
@@ -94,12 +101,10 @@ def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, abo
         )
         if about:
             st.caption(about)
-        return None
-    return _run(name, key, run, button, desk)
+    return None
 
 
-def _run(name: str, key: Hashable, run: Callable[[Meter], T], title: str, desk: _Desk) -> T:
-    place = st.empty()
+def _done(name: str, run: Callable[[Meter], T], title: str, desk: _Desk, place: DeltaGenerator) -> T:
     with place.container():
         meter = Meter(title)
         st.button(say("Cancel"), key=f"cancel-{name}", on_click=_forget, icon=":material/close:")
@@ -110,8 +115,6 @@ def _run(name: str, key: Hashable, run: Callable[[Meter], T], title: str, desk: 
         raise
     finally:
         place.empty()
-    with desk.lock:
-        desk.results[name, key] = result
     _forget()
     return result
 

@@ -51,9 +51,7 @@ def draw(sight: Sight) -> None:
         point_elsewhere(sight.network)
 
 
-@st.fragment
 def _page(sight: Sight) -> None:
-    """Draw everything, in one fragment, because every part depends on the place."""
     titles = class_titles(sight.network)
     wanted = links.remember("class", None, titles)
     picked = _place(sight)

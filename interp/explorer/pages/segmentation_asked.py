@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
-import torch
 
 import interp
 from interp import targets
 from interp.dense import RegionTarget
 from interp.explanation import Explanation
+from interp.explorer.asking import logits
 from interp.explorer.drawing import shrunk
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
@@ -92,13 +92,6 @@ def levels(network: Network) -> Levels:
     return levels_of(network.model)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_HASHES)
-def logits(network: Network, picture: Chosen) -> torch.Tensor:
-    """Return what the network puts out for a picture, `(classes, H, W)`."""
-    model = network.model
-    return model.logits(model.prepare([picture.picture]))[0].float().cpu()
-
-
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_HASHES)
 def answered(
     network: Network, picture: Chosen, asked: Question, method: str, layers: tuple[str, ...]
@@ -123,14 +116,6 @@ def predicted_there(network: Network, picture: Chosen, target: RegionTarget) -> 
     """Return the class that is predicted most in the region."""
     classes = logits(network, picture).argmax(0)[target.region.cpu()]
     return int(classes.bincount().argmax())
-
-
-def areas(network: Network, picture: Chosen) -> list[tuple[int, float]]:
-    """Return the predicted classes with their shares of the picture, the largest first."""
-    classes = logits(network, picture).argmax(0).flatten()
-    counts = classes.bincount() / len(classes)
-    order = counts.argsort(descending=True, stable=True).tolist()
-    return [(index, float(counts[index])) for index in order if counts[index] > 0]
 
 
 def context_share(values: npt.NDArray[np.float32], region: npt.NDArray[np.bool_]) -> float | None:

@@ -12,9 +12,9 @@ from typing import Any
 import streamlit as st
 
 from interp.explanation import Explanation
-from interp.explorer.asking import METHOD, whole
+from interp.explorer.asking import METHOD, logits, whole
 from interp.explorer.page import Sight
-from interp.explorer.pages.segmentation_asked import Question, logits
+from interp.explorer.pages.segmentation_asked import Question
 from interp.explorer.pages.segmentation_views import classes_over
 from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import say

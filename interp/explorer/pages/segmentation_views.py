@@ -7,10 +7,11 @@ import streamlit as st
 from PIL import Image
 
 from interp.explanation import Explanation
+from interp.explorer.asking import areas, logits
 from interp.explorer.drawing import LONGEST, stage_tile
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
-from interp.explorer.pages.segmentation_asked import areas, levels, logits
+from interp.explorer.pages.segmentation_asked import levels
 from interp.explorer.parts import Cell, Choice, as_jpeg
 from interp.explorer.pictures import Chosen
 from interp.explorer.words import say
