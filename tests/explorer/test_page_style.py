@@ -162,6 +162,36 @@ def test_files_hold_the_numbers(pair):
     assert list(about["distances"]) == LAYERS
 
 
+def uploaded(data):
+    app = opened("style", picture="cat.jpg", style_with="upload")
+    assert "Choose a second picture" in words(app)
+    app.file_uploader(key="style_uploaded").upload("mine.png", data, "image/png")
+    return app.run()
+
+
+def test_second_picture_may_be_brought_along(pair):
+    buffer = io.BytesIO()
+    Image.open("sample_images/coffee.jpg").save(buffer, "PNG")
+    app = checked(uploaded(buffer.getvalue()))
+    assert f"{float(style_distances(pair).mean[0, 1]):.2f}" in words(app)
+    assert "Your picture stays with you" in words(app)
+    assert "'mine.png'" in code(app, "python")
+
+
+def test_second_picture_that_is_none_gets_a_sentence():
+    app = uploaded(b"hello")
+    assert not app.exception
+    (said,) = [error.value for error in app.error]
+    assert "mine.png" in said
+
+
+def test_folder_with_one_sample_has_no_nearest_ones(tmp_path, monkeypatch):
+    Image.open("sample_images/cat.jpg").save(tmp_path / "cat.png")
+    monkeypatch.setenv("INTERP_APP_PICTURES", str(tmp_path))
+    forget()
+    assert "Which samples have the nearest style?" not in words(opened("style"))
+
+
 def test_network_without_a_grid_gets_its_sentence(monkeypatch):
     def refuses(*_args):
         raise FeatureError("there is no activation on a grid.")

@@ -53,9 +53,9 @@ def draw(sight: Sight) -> None:
         _how_far(found, other)
     draw_matrices(sight, other, found)
     draw_all_layers(sight, found)
+    _take(sight, other, found)  # before what takes long, so that it is there meanwhile
     draw_nearest(sight)
     draw_painting(sight)
-    _take(sight, other, found)
 
 
 def _choose_other(first: Chosen) -> Chosen | None:

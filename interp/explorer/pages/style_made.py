@@ -42,8 +42,10 @@ NEAREST = 5
 
 def draw_nearest(sight: Sight) -> None:
     """Draw the samples that are nearest by style, once somebody asks."""
-    st.subheader(say("Which samples have the nearest style?"), anchor=False)
     files = sample_pictures(str(Settings.of().pictures))
+    if len(files) < 2:
+        return
+    st.subheader(say("Which samples have the nearest style?"), anchor=False)
     found = job(
         "style-nearest",
         (sight.network.name, sight.network.version, sight.picture.digest, files),
