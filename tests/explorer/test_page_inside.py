@@ -5,6 +5,7 @@ import io
 import json
 import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -376,3 +377,13 @@ def test_few_strong_values_do_not_pale_the_others():
     values[50:] = 2
     scale = inside_maps.telling(values, "signed")
     assert (scale.low, scale.high) == (-2, 2)
+
+
+@pytest.mark.parametrize("view", ["channels", "stages", "kernel", "field"])
+def test_code_for_a_picture_of_ones_own_says_that_it_stays_there(view):
+    app = opened("inside", picture="upload", inside=view)
+    app.file_uploader(key="uploaded").set_value(("mine.jpg", Path(CAT).read_bytes(), "image/jpeg"))
+    checked(app.run())
+    assert "Your picture stays with you" in words(app)
+    assert "mine.jpg" in code(app, "python")
+    assert "Your picture stays with you" not in words(opened("inside", picture="cat.jpg", inside=view))

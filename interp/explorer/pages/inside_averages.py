@@ -11,7 +11,13 @@ from interp.explorer import links
 from interp.explorer.figures import as_png_bytes
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
-from interp.explorer.pages.inside_maps import asked_model, choose_drawing, map_cell, plain_cell
+from interp.explorer.pages.inside_maps import (
+    asked_model,
+    choose_drawing,
+    map_cell,
+    note_on,
+    plain_cell,
+)
 from interp.explorer.pages.inside_taking import npz_of
 from interp.explorer.parts import Cell, viewer
 from interp.explorer.pictures import Chosen
@@ -111,6 +117,7 @@ def _take(sight: Sight, found: Strip) -> None:
         ],
         python,
         command_line(*words, model=asked_model(sight.network), average=average),
+        note_on(sight.picture),
     )
 
 

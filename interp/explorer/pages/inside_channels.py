@@ -27,6 +27,7 @@ from interp.explorer.pages.inside_maps import (
     for_class,
     large,
     map_cell,
+    note_on,
     ready_channel,
     tile,
     with_sign,
@@ -219,6 +220,7 @@ def _take(sight: Sight, found: Activation, order: str) -> None:
         ],
         _python(sight, found.layer, asked),
         _command(sight, found.layer, asked),
+        note_on(sight.picture),
     )
 
 

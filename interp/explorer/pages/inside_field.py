@@ -14,7 +14,7 @@ from interp.explorer.figures import as_png_bytes
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
 from interp.explorer.pages.inside_field_drawn import drawn, inside, reached, small
-from interp.explorer.pages.inside_maps import LAYER, asked_model, choose_layer
+from interp.explorer.pages.inside_maps import LAYER, asked_model, choose_layer, note_on
 from interp.explorer.pages.inside_taking import npz_of
 from interp.explorer.parts import Cell, Choice, Picked, as_jpeg, choices, viewer
 from interp.explorer.pictures import Chosen
@@ -241,7 +241,7 @@ def _take(sight: Sight, layer: str, field: ReceptiveField | None, pixel: tuple[f
         model=asked_model(sight.network),
     )
     st.subheader(say("Take it home"), anchor=False)
-    take_home("inside-field", downloads, python, command)
+    take_home("inside-field", downloads, python, command, note_on(sight.picture))
 
 
 def _figure(field: ReceptiveField, picture: Image.Image) -> bytes:

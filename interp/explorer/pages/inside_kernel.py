@@ -14,7 +14,14 @@ from PIL import Image
 from interp.explorer import links
 from interp.explorer.figures import as_png_bytes
 from interp.explorer.page import Sight
-from interp.explorer.pages.inside_maps import choose_drawing, display_of, map_cell, plain_cell, telling
+from interp.explorer.pages.inside_maps import (
+    choose_drawing,
+    display_of,
+    map_cell,
+    note_on,
+    plain_cell,
+    telling,
+)
 from interp.explorer.pages.inside_taking import npz_of
 from interp.explorer.parts import viewer
 from interp.explorer.pictures import Chosen
@@ -213,6 +220,7 @@ def _take(sight: Sight, found: Filtered, kernel: str) -> None:
         ],
         python,
         command_line("interp", "features", sight.picture.source, kernel=kernel, size=LONGEST),
+        note_on(sight.picture),
     )
 
 

@@ -258,6 +258,13 @@ def tile(values: Map, scale: Scale, colormap: str | None, longest: int = TILE) -
     )
 
 
+def note_on(picture: Chosen) -> str:
+    """Return what the code leaves to those who brought their own picture."""
+    if picture.path is not None:
+        return ""
+    return say("Your picture stays with you: code and link name it, they do not contain it.")
+
+
 def asked_model(network: Network) -> str | None:
     """Return what commands call the network, None for the one that they take by themselves."""
     return None if network.name == DEFAULT_MODEL else network.name
