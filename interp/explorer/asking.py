@@ -183,7 +183,7 @@ def choose_method() -> Method:
         persist_state="session",
     )
     method = get(st.session_state["method"])
-    st.caption(f"`{method.formula}` · {method.paper} · {method.cost}")
+    st.caption(f"`{method.formula}` · {method.paper} · {say(method.cost)}")
     return method
 
 

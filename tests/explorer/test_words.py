@@ -15,6 +15,7 @@ import interp
 from interp.explorer import words
 from interp.explorer.pages import PAGES
 from interp.images import ImageError, Limits, open_image, sniff
+from interp.methods import methods
 
 SOURCES = sorted((Path(interp.__file__).parent / "explorer").rglob("*.py"))
 PLACES = re.compile(r"\{(\w+)\}")
@@ -45,12 +46,14 @@ def in_chinese(monkeypatch):
 
 def test_every_word_is_in_the_table():
     pages = {text for page in PAGES for text in (page.title, page.about)}
-    assert sorted((literal_words() | pages) - set(words.chinese())) == []
+    costs = {method.cost for method in methods()}
+    assert sorted((literal_words() | pages | costs) - set(words.chinese())) == []
 
 
 def test_the_table_has_nothing_that_is_never_said():
     everything = set()
-    for source in [*SOURCES, *(Path(interp.__file__).parent / "views").glob("scale.py")]:
+    elsewhere = [Path(interp.__file__).parent / name for name in ("views/scale.py", "methods/registry.py")]
+    for source in [*SOURCES, *elsewhere]:
         everything |= constants(ast.parse(source.read_text(encoding="utf-8")))
     assert sorted(set(words.chinese()) - everything) == []
 
