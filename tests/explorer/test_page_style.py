@@ -110,14 +110,21 @@ def test_neighbours_of_a_channel_are_the_nearest_by_cosine(pair):
     assert f"cat\\.jpg: **{best}** ({float(values[best]):.2f})" in words(app)
 
 
-def test_nearest_samples_are_those_of_the_package(model):
+def test_nearest_samples_are_those_of_the_package(model, monkeypatch, capsys):
     forget()
     app = opened("style", picture="cat.jpg")
     checked(app.button(key="begin-style-nearest").click().run())
-    expected = nearest_by_style(model, "sample_images/cat.jpg", "sample_images", count=5)
+    expected = nearest_by_style(
+        model, "sample_images/cat.jpg", sorted(Path("sample_images").glob("*.jpg")), count=5
+    )
     shown = alternative_texts(app)
     for match in expected.matches:
         assert any(f"{match.file.stem} ({match.distance:.2f})" in text for text in shown)
+    python = next(each.value for each in app.code if "nearest_by_style" in each.value)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_: None)
+    exec(python, {})
+    said = ast.literal_eval(capsys.readouterr().out)
+    assert [name for name, _ in said] == [match.file.name for match in expected.matches]
 
 
 def alternative_texts(app):

@@ -222,6 +222,17 @@ def test_runs_with_the_same_metric_are_compared(runs):
     assert lines == {"one": pytest.approx([0.5, 0.25, 0.3]), "two": pytest.approx([0.5, 0.25])}
 
 
+@pytest.mark.parametrize(
+    ("recipe", "verb"),
+    [("classifier", "explain"), ("segmentation", "explain"), ("superres", "enhance"), ("wgan", "layers")],
+)
+def test_command_looks_into_the_finished_model(runs, recipe, verb):
+    write_run(runs / "one", recipe, finished=True)
+    command = training_taking._look_command(read_run(runs / "one"))
+    assert command.split()[:2] == ["interp", verb]
+    assert str(runs / "one") in command
+
+
 def test_downloads_hold_the_runs_files(runs):
     draw(write_run(runs / "one", finished=True), "batch", "iou")
     record = read_run(runs / "one")

@@ -72,13 +72,18 @@ def _show_nearest(sight: Sight, found: NearestStyles, files: tuple[Path, ...]) -
     )
     source = sight.picture.source
     python = (
-        "import interp\nfrom interp.features import nearest_by_style\n\n"
+        "from pathlib import Path\n\nimport interp\nfrom interp.features import nearest_by_style\n"
+        "from interp.images import SUFFIXES\n\n"
         f"model = {call('interp.load', sight.network.name)}\n"
-        f"found = nearest_by_style(model, {source!r}, {str(folder)!r}, count={NEAREST})\n"
+        f"listed = sorted(Path({str(folder)!r}).iterdir())\n"
+        "files = [file for file in listed if file.suffix.lower() in SUFFIXES]\n"
+        f"found = nearest_by_style(model, {source!r}, files, count={NEAREST})\n"
         "found.figure().savefig('nearest.png')\n"
+        "print([(match.file.name, round(match.distance, 3)) for match in found.matches])\n"
     )
     image = Download(say("Nearest (PNG)"), "nearest.png", "image/png", lambda: as_png_bytes(found.figure()))
-    take_home("style-nearest", [image], python, command)
+    note = say("The command looks into the folders inside that of the samples, too.")
+    take_home("style-nearest", [image], python, command, note)
 
 
 def draw_painting(sight: Sight) -> None:

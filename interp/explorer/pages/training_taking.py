@@ -101,8 +101,6 @@ def _look_command(record: RunRecord) -> str:
     """Return the command that shows what the finished model does to a sample."""
     folder = str(record.folder)
     samples = {path.name: path for path in sample_pictures(str(Settings.of().pictures))}
-    if record.recipe in ("gan", "wgan") and (record.folder / "generator").is_dir():
-        return command_line("interp", "layers", folder + "/generator")
     if not samples or record.recipe not in ("classifier", "segmentation", "superres", "gan"):
         return command_line("interp", "layers", folder)
     picture = opened_sample(str(samples.get(FIRST) or next(iter(samples.values())))).source
