@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +36,9 @@ def explorer(
         complain(f"--pictures {Settings.of().pictures}: there is no such folder.")
         raise typer.Exit(2)
     typer.echo("Opening the network …")
+    logging.disable(logging.WARNING)  # Streamlit warns of everything that it meets before it serves
     _warm_up()
+    logging.disable(logging.NOTSET)
     _serve(port, browser=browser)
 
 
