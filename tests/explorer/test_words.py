@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def test_the_table_has_nothing_that_is_never_said():
     for source in [*SOURCES, *elsewhere]:
         everything |= constants(ast.parse(source.read_text(encoding="utf-8")))
     assert sorted(set(words.chinese()) - everything) == []
+
+
+def test_nothing_is_translated_twice():
+    places = (Path(interp.__file__).parent / "explorer" / "chinese").glob("*.json")
+    keys = [
+        key for place in places if place.name != "errors.json" for key in json.loads(place.read_text("utf-8"))
+    ]
+    assert sorted(key for key in set(keys) if keys.count(key) > 1) == []
 
 
 def test_translations_have_the_same_places():

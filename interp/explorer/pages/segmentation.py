@@ -152,7 +152,8 @@ def _found(sight: Sight, asked: Question, method: Method) -> dict[str, Explanati
         return made
 
     key = (network.name, network.version, picture.digest, asked, method.name)
-    return job("segmentation", key, run, button=say("Make the maps"), about=f"{method.title} · {say(method.cost)}")
+    about = f"{method.title} · {say(method.cost)}"
+    return job("segmentation", key, run, button=say("Make the maps"), about=about)
 
 
 def _tell(error: Exception) -> None:
