@@ -1,7 +1,7 @@
-"""Take the pictures of the explorer again: `python docs/make_screenshots.py [RUNS PICTURES]`, from the root.
+"""Take the pictures of the explorer again: `python docs/make_screenshots.py [RUN]`, from the root.
 
-Needs Debian's chromium. RUNS is a folder with runs of `interp train`, among them a segmentation of streets
-called `streets`; PICTURES a folder with photographs of streets. Without them those pages stay as they are.
+Needs Debian's chromium. RUN is the folder of a finished run of `interp train`; only its curves are shown:
+photographs of its data do not get into these pages. Without it that picture stays as it is.
 """
 
 from __future__ import annotations
@@ -46,38 +46,24 @@ SHOTS = (
     Shot("inside", "inside", {}),
     Shot("style", "style", {}),
 )
-STREETS = (
-    Shot("segmentation", "segmentation", {"place": "0.5,0.8"}),
-    Shot("training", "training", {}),
-)
 
 
 def main() -> None:
     """Take all pictures that can be taken."""
     OUT.mkdir(parents=True, exist_ok=True)
     take([], SHOTS)
-    if len(sys.argv) == 3:
-        runs, pictures = sys.argv[1:]
-        first = sorted(path.name for path in Path(pictures).iterdir())[0]
-        shots = [
-            Shot(
-                s.name,
-                s.page,
-                {"model": f"{runs}/streets", "picture": first, "run": "streets", **s.query},
-                s.size,
-            )
-            for s in STREETS
-        ]
-        take(["--runs", runs, "--pictures", pictures], shots)
+    if len(sys.argv) == 2:
+        run = Path(sys.argv[1])
+        take(["--runs", str(run.parent)], (Shot("training", "training", {"training_run": run.name}),))
 
 
-def take(options: list[str], shots: tuple[Shot, ...] | list[Shot]) -> None:
+def take(options: list[str], shots: tuple[Shot, ...]) -> None:
     """Start an explorer and photograph its pages."""
     with _served(options) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
         for shot in shots:
             width, height = shot.size
-            page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1.5)
+            page = browser.new_page(viewport={"width": width, "height": height})
             page.goto(f"{address}/{shot.page}?{urlencode(shot.query)}")
             _settle(page)
             for button in shot.press:
