@@ -89,6 +89,17 @@ def test_press_leads_to_the_sheet_and_the_failed_ones(few):
     assert [button.key for button in app.button] == []
 
 
+def test_sample_that_was_taken_away_spoils_no_report(few):
+    (few / "link.jpg").symlink_to(few / "nowhere.jpg")
+    gone, cat = few / "coffee.jpg", few / "cat.jpg"
+    given = of_samples([few / "link.jpg", gone, cat])
+    assert [each.name for each in given] == ["coffee.jpg", "cat.jpg"]
+    gone.unlink()
+    found = made(network_of("efficientnet_lite0").model, given, ASKED, lambda done, total: None)
+    assert found.pictures == 2
+    assert found.failed == (("coffee.jpg", "coffee.jpg cannot be read."),)
+
+
 def test_reasons_are_told_in_chinese(few):
     app = pressed(opened("report", report_top="1", lang="zh"))
     assert "似乎是文本" in words(app)

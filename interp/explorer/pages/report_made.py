@@ -77,11 +77,15 @@ class Made:
 
 
 def of_samples(paths: Iterable[Path]) -> list[Given]:
-    """Return the pictures of a folder."""
-    return [
-        Given(path.name, (str(path), path.stat().st_mtime_ns, path.stat().st_size), path.read_bytes, path)
-        for path in paths
-    ]
+    """Return the pictures of a folder; what was taken away since it was listed is left out."""
+    given = []
+    for path in paths:
+        try:
+            about = path.stat()
+        except OSError:
+            continue
+        given.append(Given(path.name, (str(path), about.st_mtime_ns, about.st_size), path.read_bytes, path))
+    return given
 
 
 def of_uploads(files: Iterable[UploadedFile]) -> list[Given]:
@@ -105,10 +109,14 @@ def made(model: ImageModel, given: Sequence[Given], asked: Asked, meter: Meter) 
     with tempfile.TemporaryDirectory(prefix="interp-report-") as place:
         pictures, out = Path(place) / "pictures", Path(place) / "report"
         pictures.mkdir()
-        names = {}
+        names, unread = {}, []
         for number, each in enumerate(given):
             file = _file_name(number, each)
-            (pictures / file).write_bytes(each.read())
+            try:
+                (pictures / file).write_bytes(each.read())
+            except OSError:
+                unread.append((each.name, f"{each.name} cannot be read."))
+                continue
             if each.name not in ("", file):
                 names[file] = each.name
             meter(0, len(given))
@@ -124,8 +132,8 @@ def made(model: ImageModel, given: Sequence[Given], asked: Asked, meter: Meter) 
             limits=BOUNDS,
             progress=meter,
         )
-        failed = tuple((names.get(file, file), reason) for file, reason in report.failed.items())
-        return Made(report.pictures, failed, _packed(out))
+        failed = [(names.get(file, file), reason) for file, reason in report.failed.items()]
+        return Made(report.pictures + len(unread), (*unread, *failed), _packed(out))
 
 
 def _file_name(number: int, given: Given) -> str:

@@ -15,7 +15,7 @@ from interp.explorer import links
 from interp.explorer.figures import as_png_bytes, scrolled
 from interp.explorer.page import Sight
 from interp.explorer.parts import Cell, as_jpeg, viewer
-from interp.explorer.pictures import opened_sample, sample_pictures
+from interp.explorer.pictures import as_typed, sample_pictures
 from interp.explorer.settings import Settings
 from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import say
@@ -66,7 +66,7 @@ def _show_nearest(sight: Sight, found: NearestStyles, files: tuple[Path, ...]) -
     names = ", ".join(f"{match.file.stem} ({match.distance:.2f})" for match in found.matches)
     alt = say("Nearest by style to {name}: {names}", name=found.picture, names=names)
     scrolled("style-nearest", as_png_bytes(found.figure()), alt)
-    folder = Path(opened_sample(str(files[0])).source).parent
+    folder = Path(as_typed(files[0])).parent
     command = command_line(
         "interp", "gram", sight.picture.source, model=_model(sight), folder=str(folder), count=str(NEAREST)
     )

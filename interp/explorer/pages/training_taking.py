@@ -12,7 +12,7 @@ import streamlit as st
 
 from interp.explorer.figures import as_png_bytes
 from interp.explorer.pages.training_command import resume_command, resume_python
-from interp.explorer.pictures import FIRST, opened_sample, sample_pictures
+from interp.explorer.pictures import FIRST, as_typed, sample_pictures
 from interp.explorer.settings import Settings
 from interp.explorer.taking import Download, command_line, take_home
 from interp.explorer.words import say
@@ -103,6 +103,6 @@ def _look_command(record: RunRecord) -> str:
     samples = {path.name: path for path in sample_pictures(str(Settings.of().pictures))}
     if not samples or record.recipe not in ("classifier", "segmentation", "superres", "gan"):
         return command_line("interp", "layers", folder)
-    picture = opened_sample(str(samples.get(FIRST) or next(iter(samples.values())))).source
+    picture = as_typed(samples.get(FIRST) or next(iter(samples.values())))
     verb = "explain" if record.recipe in ("classifier", "segmentation") else "enhance"
     return command_line("interp", verb, picture, model=folder)
