@@ -29,7 +29,7 @@ def explorer(
     from interp.explorer.settings import MODELS, PICTURES, RUNS, Settings
 
     os.environ[RUNS] = str(runs)
-    os.environ[MODELS] = os.pathsep.join(model or [])
+    os.environ[MODELS] = "\n".join(model or [])  # names have colons
     if pictures is not None:
         os.environ[PICTURES] = str(pictures)
     if not Settings.of().pictures.is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -65,11 +65,12 @@ def explained(
 
     Everybody who asks the same gets the same, so they are not to be changed.
     """
-    asked: AnyTarget = targets[0] if len(targets) == 1 else several(*targets)
+    asked = [target_of(network, each) if isinstance(each, str) else each for each in targets]
+    target: AnyTarget = asked[0] if len(asked) == 1 else several(*asked)
     found = interp.explain(
         network.model,
         [picture.picture],
-        asked,
+        target,
         list(method_names),
         None if layers is None else list(layers),
     )
@@ -117,17 +118,33 @@ def whole(explanation: Explanation, picture: Chosen) -> Explanation:
 def class_titles(network: Network) -> dict[str, str]:
     """Return how the classes are asked for → what they are called on the page.
 
-    By name, or by index where two share one or nobody knows the names.
+    By name, or as "#7" where two share one or nobody knows the names.
     """
     labels = tuple(network.model.labels)
-    count = Counter(labels)
     if not labels:
         outputs = network.model.logits(network.model.blank()).shape[1]
-        return {str(index): network.model.labels[index] for index in range(outputs)}
-    return {
-        name if count[name] == 1 else str(index): name if count[name] == 1 else f"{name} ({index})"
-        for index, name in enumerate(labels)
-    }
+        return {f"#{index}": network.model.labels[index] for index in range(outputs)}
+    count = Counter(labels)
+    titles = {}
+    for index, name in enumerate(labels):
+        if count[name] == 1:
+            titles[name] = name
+        else:
+            titles[_numbered(index, count)] = f"{name} ({index})"
+    return titles
+
+
+def _numbered(index: int, taken: Container[str]) -> str:
+    key = f"#{index}"
+    while key in taken:
+        key = f"#{key}"
+    return key
+
+
+def target_of(network: Network, name: str) -> str | int:
+    """Return what `interp.explain` is asked for a class: its name, or its index where `name` is "#7"."""
+    alone = name in set(network.model.labels)
+    return name if alone or not name.startswith("#") else int(name.lstrip("#"))
 
 
 def class_names(network: Network) -> tuple[str, ...]:
@@ -171,10 +188,15 @@ def choose_class(sight: Sight) -> str | None:
     return chosen
 
 
+def asked_method() -> Method:
+    """Return the method that is asked for."""
+    return get(remember("method", METHOD, {method.name for method in methods()}))
+
+
 def choose_method() -> Method:
     """Draw the list of registered methods, and return the chosen one."""
     known = {method.name: method for method in methods()}
-    remember("method", METHOD, known)
+    asked_method()
     st.selectbox(
         say("Method"),
         list(known),
@@ -189,9 +211,8 @@ def choose_method() -> Method:
 
 def stage_layers(network: Network) -> tuple[str, ...]:
     """Return the layers at the ends of the stages, the default among them, in the network's order."""
-    table = network.model.layers
-    names = {*table.stages, *([table.default] if table.default else [])}
-    return tuple(layer.name for layer in table if layer.name in names)
+    stages, default = network.model.layers.stages, network.model.layers.default
+    return stages if default is None or default in stages else (*stages, default)
 
 
 def default_layer(network: Network, layers: Sequence[str]) -> str:

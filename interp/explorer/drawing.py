@@ -54,10 +54,7 @@ def use_opacity(opacity: float) -> None:
 
 def stage_tile(explanation: Explanation, drawing: Drawing) -> Image.Image:
     """Return an explanation small, at a fixed opacity, for a button."""
-    small = shrunk(explanation, TILE)
-    return small.overlay(
-        colormap=drawing.colormap, threshold=drawing.threshold, interpolation=drawing.interpolation
-    )
+    return _overlay(shrunk(explanation, TILE), drawing, Drawing().opacity)
 
 
 def shrunk(explanation: Explanation, longest: int = LONGEST) -> Explanation:
@@ -90,20 +87,29 @@ def _but_opacity(drawing: Drawing) -> tuple[object, ...]:
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Explanation: _content, Drawing: _but_opacity})
 def layers_of(explanation: Explanation, drawing: Drawing) -> tuple[str, str]:
     """Return the picture and the map in full strength; mixed by the opacity they are `overlay`."""
-    under = overlay(
-        explanation.picture, explanation.values, box=corners(explanation), opacity=0.0, words=False
-    )
-    over = overlay(
+    under, over = (_overlay(explanation, drawing, opacity) for opacity in (0.0, 1.0))
+    return as_jpeg(under), as_jpeg(over)
+
+
+def _overlay(explanation: Explanation, drawing: Drawing, opacity: float) -> Image.Image:
+    # Without words in the picture: they would be English, and stand under it anyway.
+    return overlay(
         explanation.picture,
         explanation.values,
         box=corners(explanation),
         scale=explanation.scale,
-        opacity=1.0,
+        opacity=opacity,
         colormap=drawing.colormap,
         threshold=drawing.threshold,
         interpolation=drawing.interpolation,
+        words=False,
     )
-    return as_jpeg(under), as_jpeg(over)
+
+
+def cropped(explanation: Explanation) -> bool:
+    """Whether the network saw only a part of the picture."""
+    left, top, right, bottom = corners(explanation)
+    return left > 0 or top > 0 or right < explanation.picture.width or bottom < explanation.picture.height
 
 
 def cell_of(explanation: Explanation, drawing: Drawing, title: str = "", note: str = "") -> Cell:

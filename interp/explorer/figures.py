@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from typing import TYPE_CHECKING
@@ -37,7 +38,9 @@ def scrolled(key: str, data: bytes, alt: str) -> None:
     """
     with Image.open(io.BytesIO(data)) as picture:
         kind = "wide" if picture.width > NARROW else "small"
-    with st.container(key=f"{kind}-{re.sub('[^a-zA-Z0-9]', '-', key)}"):
+    # A container's key becomes a class in CSS, and names that differ in other letters must stay apart.
+    apart = hashlib.sha256(key.encode(errors="backslashreplace")).hexdigest()[:8]
+    with st.container(key=f"{kind}-{re.sub('[^a-zA-Z0-9]', '-', key)}-{apart}"):
         st.image(data, alt=alt, width="content")
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import html
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
 
@@ -18,10 +15,11 @@ from interp.explorer.networks import choose_network
 from interp.explorer.page import Page, Sight
 from interp.explorer.pages import PAGES
 from interp.explorer.parts import as_jpeg
-from interp.explorer.pictures import choose_picture
-from interp.explorer.words import LANGUAGES, problem, say
+from interp.explorer.pictures import Chosen, choose_picture
+from interp.explorer.sentences import told_on_page
+from interp.explorer.words import LANGUAGES, plain, say
+from interp.images import ImageError
 
-_log = logging.getLogger(__name__)
 THUMBNAIL = 88
 
 
@@ -46,21 +44,34 @@ def main() -> None:
 
 def show(page: Page) -> None:
     """Draw one page with its frame."""
-    with _sentences():
+    with told_on_page():
         if page.tasks:
             _draw_with_sight(page)
         else:
             _title(page)
             page.draw()
     links.publish()
+    if names := links.refused():
+        said = say("The link asks for what is not on offer here: {names}.", names=", ".join(names))
+        st.toast(plain(said), icon=":material/link_off:")
+
+
+def _picture() -> tuple[Chosen | None, Exception | None]:
+    """Draw the choice of a picture; a broken one must not take the rest of the side bar with it."""
+    try:
+        return choose_picture(), None
+    except (ImageError, OSError) as error:
+        return None, error
 
 
 def _draw_with_sight(page: Page) -> None:
     with st.sidebar:
-        picture = choose_picture() if page.one_picture else None
+        picture, failure = _picture() if page.one_picture else (None, None)
         with st.spinner(say("Opening the network …"), show_time=True):
             network = choose_network()
     _title(page)
+    if failure is not None:
+        raise failure  # below the title, where it is also seen on a phone
     if network is None or (picture is None and page.one_picture):
         st.info(say("Choose a picture and a network in the side bar."))
         return
@@ -95,11 +106,13 @@ def choose_language() -> None:
             persist_state="session",
             required=True,
         )
+    links.keep_through(st.session_state["lang"])
 
 
 def _title(page: Page) -> None:
     title, about = _safe(say(page.title)), _safe(say(page.about))
-    st.html(f"<h1 class='interp-title'>{title}</h1><p class='interp-about'>{about}</p>")
+    words = f"<h1 class='interp-title'>{title}</h1><p class='interp-about'>{about}</p>"
+    st.html(f"<div class='interp-head'>{words}</div>")
 
 
 def _seen(sight: Sight) -> None:
@@ -139,16 +152,3 @@ def _icon() -> Image.Image:
 
 def _style() -> None:
     st.html(f"<style>{(files('interp.explorer') / 'style.css').read_text(encoding='utf-8')}</style>")
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Show a known failure as its sentence, and keep the details of any other in the server's log."""
-    try:
-        yield
-    except Exception as error:
-        sentence = problem(error)
-        if sentence is None:
-            _log.exception("the page failed")
-            sentence = say("This should not have happened. The server's log says more.")
-        st.error(sentence, icon=":material/error:")

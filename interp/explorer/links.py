@@ -6,22 +6,42 @@ that opened the page; `publish` writes the address that opens the page as it sta
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-_OPENED, _SHOWN = "_opened", "_shown"
+_OPENED, _SHOWN, _REFUSED = "_opened", "_shown", "_refused"
+_VALUES, _LANGUAGE = "_values", "_language"
 _LONGEST = 500
 
 
 def adopt() -> None:
-    """Take the link that opened this session, once; and forget which settings the last run showed."""
-    if _OPENED not in st.session_state:
-        st.session_state[_OPENED] = {key: st.query_params[key][:_LONGEST] for key in st.query_params}
-    st.session_state[_SHOWN] = {}
+    """Take the link that opened this session, once; and begin to note which settings this run shows."""
+    state = st.session_state
+    if _OPENED not in state:
+        state[_OPENED] = {
+            key: [text[:_LONGEST] for text in st.query_params.get_all(key)] for key in st.query_params
+        }
+        state[_VALUES], state[_REFUSED] = {}, []
+    state[_SHOWN] = {}
+
+
+def keep_through(language: str) -> None:
+    """Keep all settings when the language changes: widgets whose words change forget what they had."""
+    state = st.session_state
+    if state.get(_LANGUAGE, language) != language:
+        for key, value in state[_VALUES].items():
+            state[key] = value
+    state[_LANGUAGE] = language
+
+
+def refused() -> list[str]:
+    """Return, once, the settings that the link asked for in vain."""
+    names = list(dict.fromkeys(st.session_state[_REFUSED]))
+    st.session_state[_REFUSED] = []
+    return names
 
 
 def remember(
@@ -40,7 +60,11 @@ def remember(
     """
     state = st.session_state
     if key not in state:
-        state[key] = _read(state[_OPENED].pop(key, None), default)
+        asked = state[_OPENED].pop(key, [])
+        state[key] = _read(asked, default, options)
+        found = state[key] != default and _fits(state[key], default, options, limits)
+        if asked and not found and asked != _written(default):
+            state[_REFUSED].append(key)
     if not _fits(state[key], default, options, limits):
         state[key] = default
     state[_SHOWN][key] = default
@@ -55,12 +79,14 @@ def carry(key: str, value: str | None) -> None:
 
 def publish() -> None:
     """Write the settings that this page shows into the browser's address."""
+    state = st.session_state
+    state[_VALUES] |= {key: state[key] for key in state[_SHOWN] if key in state and key != "lang"}
     wanted = parameters()
-    if dict(st.query_params) != wanted:
+    if {key: st.query_params.get_all(key) for key in st.query_params} != wanted:
         st.query_params.from_dict(wanted)
 
 
-def parameters() -> dict[str, str]:
+def parameters() -> dict[str, list[str]]:
     """Return the query parameters that open this page as it stands."""
     shown: dict[str, Any] = st.session_state[_SHOWN]
     state = st.session_state
@@ -70,23 +96,27 @@ def parameters() -> dict[str, str]:
 
 def link() -> str:
     """Return the whole address that opens this page as it stands."""
-    asked = urlencode(parameters())
+    asked = urlencode(parameters(), doseq=True)
     return f"{st.context.url or ''}{'?' if asked else ''}{asked}"
 
 
-def _written(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def _written(value: Any) -> list[str]:
+    """Return a value as a parameter, which a list repeats; an empty one says so with nothing."""
+    return [str(item) for item in value] or [""] if isinstance(value, (list, tuple)) else [str(value)]
 
 
-def _read(text: str | None, default: Any) -> Any:
+def _read(texts: list[str], default: Any, options: Container[Any] | None) -> Any:
     """Return what a parameter says, of its default's type; the default where it says nothing of the kind."""
-    if text is None:
+    if not texts:
         return default
+    text = texts[-1]
     try:
         if isinstance(default, bool):
             return {"True": True, "False": False}[text]
         if isinstance(default, list):
-            return text.split(",") if text else []
+            # People type commas; a link repeats the parameter, because names may have commas.
+            typed = len(texts) == 1 and (options is None or text not in options)
+            return [part for part in (text.split(",") if typed else texts) if part]
         return text if default is None else type(default)(text)
     except (KeyError, ValueError):
         return default
@@ -99,6 +129,6 @@ def _fits(
         return True
     if isinstance(value, list):
         return options is None or all(item in options for item in value)
-    if limits is not None and not (math.isfinite(value) and limits[0] <= value <= limits[1]):
+    if limits is not None and not limits[0] <= value <= limits[1]:  # NaN is neither
         return False
     return options is None or value in options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,10 @@ def choose_network() -> Network | None:
     here, remote = _offered()
     remember("model", DEFAULT_MODEL, {*here, *remote})
     mark = say("downloads")
-    titles = {**{name: name for name in here}, **{name: f"{name} ({mark})" for name in remote}}
+    short = {name: Path(name).name if Path(name).is_dir() else name for name in here}
+    alone = Counter(short.values())
+    titles = {name: title if alone[title] == 1 else name for name, title in short.items()}
+    titles |= {name: f"{name} ({mark})" for name in remote}
     st.selectbox(
         say("Network"),
         list(titles),
@@ -66,8 +70,8 @@ def network(name: str, version: str) -> Network:
 
 
 def _version(name: str) -> str:
-    weights = Path(name) / "model.safetensors"
-    return str(weights.stat().st_mtime_ns) if weights.is_file() else ""
+    files = [Path(name) / part for part in ("model.json", "model.safetensors")]
+    return " ".join(str(file.stat().st_mtime_ns) for file in files if file.is_file())
 
 
 @st.cache_resource(show_spinner=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from interp.explorer.links import remember
 from interp.explorer.parts import Choice, choices
@@ -25,6 +25,7 @@ FIRST = "cat_and_coffee.jpg"
 MEGABYTES = 20
 LIMITS = Limits(pixels=40_000_000)
 TILE = 96
+GALLERY = 40
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Chosen:
 
     @property
     def source(self) -> str:
-        """What code and commands name."""
-        return self.name if self.path is None else as_typed(self.path)
+        """What code and commands name; never what a command takes for an option."""
+        named = self.name if self.path is None else as_typed(self.path)
+        return f"./{named}" if named.startswith("-") else named
 
 
 def as_typed(path: Path) -> str:
@@ -56,12 +58,18 @@ def as_typed(path: Path) -> str:
 
 
 def choose_picture() -> Chosen | None:
-    """Draw the choice of a picture and return it, or None after a sentence that says what is missing."""
+    """Draw the choice of a picture and return it, or None where a visitor has not brought one yet.
+
+    Raises:
+        ImageError, OSError: it cannot be opened.
+    """
     samples = {path.name: path for path in sample_pictures(str(Settings.of().pictures))}
     names = [*samples, UPLOAD, CAMERA]
     default = FIRST if FIRST in samples else names[0]
     remember("picture", default, names)
-    tiles = [Choice(name, _words(name), image=tile(str(path))) for name, path in samples.items()]
+    first = list(samples.items())[:GALLERY]
+    tiles = [Choice(name, _words(name), image=tile(path)) for name, path in first]
+    tiles.append(Choice(UPLOAD, _words(UPLOAD), image=_plus()))
     choices(
         "gallery", say("Sample pictures"), tiles, st.session_state["picture"], "tiles", "picture", _forget
     )
@@ -77,17 +85,54 @@ def choose_picture() -> Chosen | None:
     )
     name = st.session_state["picture"]
     if name == UPLOAD:
-        return brought(
-            st.file_uploader(
-                say("A picture of your own"),
-                key="uploaded",
-                max_upload_size=MEGABYTES,
-                help=say("It is read here and kept nowhere."),
-            )
-        )
+        return uploaded("uploaded", say("A picture of your own"))
     if name == CAMERA:
-        return brought(st.camera_input(say("A photograph"), key="photographed"), say("photograph"))
-    return opened_sample(str(samples[name]))
+        st.camera_input(say("A photograph"), key="photographed", on_change=_keep, args=("photographed",))
+        return _kept("photographed")
+    return opened_sample(samples[name])
+
+
+def uploaded(key: str, label: str) -> Chosen | None:
+    """Draw the choice of a file, and return it or the one that was given before on another page.
+
+    Streamlit forgets an upload when its page is left; visitors do not expect that.
+    """
+    st.file_uploader(
+        label,
+        key=key,
+        max_upload_size=MEGABYTES,
+        help=say("It is read here and kept nowhere."),
+        on_change=_keep,
+        args=(key,),
+    )
+    return _kept(key)
+
+
+def _keep(key: str) -> None:
+    """Keep what the browser just sent as long as the session lasts, or drop what was taken away."""
+    file: UploadedFile | None = st.session_state[key]
+    st.session_state[f"_{key}"] = None if file is None else (file.name, file.getvalue())
+
+
+def _kept(key: str) -> Chosen | None:
+    have: tuple[str, bytes] | None = st.session_state.get(f"_{key}")
+    if have is None:
+        return None
+    if st.session_state.get(key) is None:
+        forget = st.session_state.pop
+        st.button(say("Take it away"), on_click=forget, args=(f"_{key}",), icon=":material/close:")
+    return brought(*have)
+
+
+@st.cache_resource(show_spinner=False)
+def _plus() -> Image.Image:
+    """Return the tile of whoever brings a picture."""
+    blank = Image.new("RGB", (TILE, TILE), "#ededea")
+    pen, middle, arm = ImageDraw.Draw(blank), TILE // 2, TILE // 5
+    for across, down in ((arm, 0), (0, arm)):
+        ends = (middle - across, middle - down, middle + across, middle + down)
+        pen.line(ends, fill="#7b2382", width=6)
+    return blank
 
 
 def _forget() -> None:
@@ -100,13 +145,13 @@ def _words(name: str) -> str:
     return special.get(name) or Path(name).stem.replace("_", " ")
 
 
-def brought(file: UploadedFile | None, name: str | None = None) -> Chosen | None:
-    """Open what the browser sent, or say in a sentence why that cannot be."""
-    if file is None:
-        st.info(say("Choose a picture in the side bar: a sample, a file of yours, or a photograph."))
-        return None
-    data = file.getvalue()
-    called = PurePosixPath((name or file.name).replace("\\", "/")).name[:80]
+def brought(name: str, data: bytes) -> Chosen:
+    """Open what the browser sent.
+
+    Raises:
+        ImageError: it cannot be opened.
+    """
+    called = PurePosixPath(name.replace("\\", "/")).name[:80]
     digest = hashlib.sha256(data).hexdigest()
     return Chosen(_decoded(digest, called, data), called, digest)
 
@@ -114,7 +159,7 @@ def brought(file: UploadedFile | None, name: str | None = None) -> Chosen | None
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _decoded(digest: str, _name: str, _data: bytes) -> Image.Image:
     file = io.BytesIO(_data)
-    file.name = _name  # so that a sentence about it names it
+    file.name = _name  # so that a sentence about it names it, and no folder of the server
     return open_image(file, limits=LIMITS)
 
 
@@ -124,22 +169,36 @@ def sample_pictures(folder: str) -> tuple[Path, ...]:
     place = Path(folder)
     if not place.is_dir():
         return ()
-    return tuple(sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES))
+    pictures = (path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+    return tuple(sorted(path for path in pictures if path.is_file()))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def opened_sample(path: str) -> Chosen:
-    """Return a sample, opened."""
-    data = Path(path).read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    return Chosen(open_image(path), Path(path).name, digest, Path(path))
+def opened_sample(path: str | Path) -> Chosen:
+    """Return a sample, opened.
+
+    Raises:
+        ImageError, OSError: it cannot be opened.
+    """
+    place = Path(path)
+    return _opened(place, place.stat().st_mtime_ns)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def tile(path: str) -> Image.Image | None:
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _opened(path: Path, changed: int) -> Chosen:
+    chosen = brought(path.name, path.read_bytes())
+    return replace(chosen, path=path)
+
+
+def tile(path: str | Path) -> Image.Image | None:
     """Return the middle of a sample as a small square, or None where it cannot be read."""
+    place = Path(path)
+    return _tile(place, place.stat().st_mtime_ns) if place.is_file() else None
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _tile(path: Path, changed: int) -> Image.Image | None:
     try:
-        picture = open_image(path)
+        picture = open_image(path, limits=LIMITS)
     except ImageError:
         return None
     side = min(picture.size)

@@ -33,7 +33,7 @@ class Settings:
         return Settings(
             runs=Path(environment.get(RUNS) or "runs"),
             pictures=Path(environment.get(PICTURES) or _samples()),
-            models=tuple(name for name in models.split(os.pathsep) if name),
+            models=tuple(name for name in models.splitlines() if name),
         )
 
 

@@ -47,10 +47,12 @@ def told(error: BaseException) -> str:
     if language() != "zh":
         return sentence
     table, parts = _sentences()
-    for pattern, translation in table:
-        if found := pattern.fullmatch(sentence):
-            return translation.format(**{name: parts.get(v, v) for name, v in found.groupdict().items()})
-    return say("This did not work: {reason}", reason=sentence)
+    found = [(match, other) for pattern, other in table if (match := pattern.fullmatch(sentence))]
+    if not found:
+        return say("This did not work: {reason}", reason=sentence)
+    # A sentence may be read in several ways; the right one has words that are known.
+    match, translation = max(found, key=lambda pair: sum(v in parts for v in pair[0].groupdict().values()))
+    return translation.format(**{name: parts.get(v, v) for name, v in match.groupdict().items()})
 
 
 def problem(error: Exception) -> str | None:

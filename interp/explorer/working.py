@@ -84,6 +84,9 @@ def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, abo
         if (name, key) in desk.results:
             found: T = desk.results[name, key]
             return found
+    begun = st.session_state.get(RUNNING)
+    if begun is not None and begun[0] == name and begun[1] != key:
+        _forget()  # something else is asked now, and waits for its own press
     place = st.empty()  # so that the meter takes the place of the button that began it
     if st.session_state.get(RUNNING) == (name, key):
         result = _done(name, run, button, desk, place)

@@ -8,6 +8,7 @@ import pytest
 from explorer_app import checked, forget, opened, words
 from hypothesis import given
 from hypothesis import strategies as values
+from streamlit.testing.v1 import AppTest
 
 from interp.explorer.parts import Picked
 from interp.explorer.words import language
@@ -53,11 +54,45 @@ def test_a_link_cannot_ask_for_what_is_not_offered(key, path):
     assert dict(page.query_params) == {}
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "-1", "2", "1e999", "", "0.5; drop", "一"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "2", "1e999", "9" * 400, "", "0.5; drop", "一"])
 def test_numbers_outside_their_limits_are_passed_over(text):
     page = opened("look", opacity=text, threshold=text)
     assert page.slider(key="opacity").value == 0.6
     assert page.slider(key="threshold").value == 0.0
+
+
+def test_what_a_link_asks_for_in_vain_is_said():
+    page = opened("look", **{"class": "nonsense", "opacity": "0.4", "picture": "nope.jpg"})
+    (said,) = [toast.value for toast in page.toast]
+    assert "class" in said
+    assert "picture" in said
+    assert "opacity" not in said
+
+
+def _lists() -> None:
+    import streamlit as st
+
+    from interp.explorer import links
+
+    links.adopt()
+    st.write(links.remember("runs", ["a"], ["a", "b,c", "d"]))
+    links.publish()
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(["b,c"], ["b,c"]), (["a,d"], ["a", "d"]), (["a", "b,c"], ["a", "b,c"]), ([""], []), (["x"], ["a"])],
+)
+def test_lists_travel_in_links(given, found):
+    page = AppTest.from_function(_lists)
+    page.query_params["runs"] = given
+    page.run()
+    assert page.session_state["runs"] == found
+    again = AppTest.from_function(_lists)
+    for key, value in page.query_params.items():
+        again.query_params[key] = value
+    again.run()
+    assert again.session_state["runs"] == found
 
 
 def test_settings_stay_when_the_language_changes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from explorer_app import checked, opened, words
 from PIL import Image
 
 import interp
-from interp.explorer.asking import explained, stage_layers
+from interp.explorer.asking import class_titles, explained, stage_layers, target_of
 from interp.explorer.drawing import cell_of, layers_of
-from interp.explorer.networks import network_of
+from interp.explorer.networks import Network, network_of
 from interp.explorer.pictures import opened_sample
 from interp.methods import methods
+from interp.models import Labels
 from interp.views import Drawing
 
 ROOT = Path(interp.__file__).parents[1]
@@ -101,7 +103,7 @@ def test_the_python_of_the_page_makes_the_picture(tmp_path, monkeypatch):
         "efficientnet_lite0", "sample_images/cat_and_coffee.jpg", "tiger cat", "layer-cam", "blocks.4"
     )
     wanted.save("wanted.png", opacity=0.4)
-    assert Path("cat_and_coffee.png").read_bytes() == Path("wanted.png").read_bytes()
+    assert Path("cat_and_coffee.map.png").read_bytes() == Path("wanted.png").read_bytes()
 
 
 def test_the_command_of_the_page_makes_the_same_picture(tmp_path, monkeypatch):
@@ -122,7 +124,7 @@ def test_the_command_of_the_page_makes_the_same_picture(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     exec(python, {})
     made = (tmp_path / "explanations" / "cat_and_coffee.png").read_bytes()
-    assert made == (tmp_path / "cat_and_coffee.png").read_bytes()
+    assert made == (tmp_path / "cat_and_coffee.map.png").read_bytes()
 
 
 def test_another_picture_is_asked_about_what_it_shows():
@@ -133,8 +135,45 @@ def test_another_picture_is_asked_about_what_it_shows():
     assert "espresso" not in words(page).split("Asked about")[1][:80]
 
 
+def test_names_that_look_like_indices_are_not_mixed_up(default_model):
+    labels = ("a", "a", "0", "#1")
+    network = Network(replace(default_model, labels=Labels(labels)), "doubtful names", "")
+    titles = class_titles(network)
+    assert titles == {"#0": "a (0)", "##1": "a (1)", "0": "0", "#1": "#1"}
+    assert [Labels(labels).find(target_of(network, key)) for key in titles] == [0, 1, 2, 3]
+
+
 def test_classes_of_one_name_are_asked_for_by_index(default_model):
-    page = opened("look", **{"class": "134"})
+    page = opened("look", **{"class": "#134"})
     assert page.selectbox(key="class").options.count("crane (134)") == 1
     assert "crane (134)" in words(page)
-    assert "target='134'" in page.code[0].value
+    assert "target=134" in page.code[0].value
+
+
+def test_what_is_offered_does_not_write_over_the_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.open(ROOT / "sample_images/cat.jpg").save("mine.png")
+    before = Path("mine.png").read_bytes()
+    page = opened("look", picture="upload")
+    page.file_uploader[0].upload("mine.png", before, "image/png")
+    checked(page.run())
+    exec(page.code[0].value, {})
+    assert Path("mine.png").read_bytes() == before
+    assert Path("mine.map.png").exists()
+    found = interp.explain("efficientnet_lite0", "mine.png")
+    with pytest.raises(ValueError, match="is the picture that was explained"):
+        found.save("mine.png")
+
+
+def test_the_page_to_take_home_names_the_picture_and_each_class_once(default_model):
+    from interp.explorer.page import Sight
+    from interp.explorer.pages.look import _page
+
+    network, sample = (
+        network_of("efficientnet_lite0"),
+        opened_sample(ROOT / "sample_images/cat_and_coffee.jpg"),
+    )
+    (found,) = explained(network, sample, ("tiger cat",), ("grad-cam",), None)
+    text = _page(Sight(sample, network), found, "tiger cat").decode()
+    assert "cat_and_coffee.jpg" in text
+    assert text.count("<span>tiger cat</span>") == 1

@@ -31,6 +31,12 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes
     return buffer.getvalue()
 
 
+def only_error(page) -> str:
+    """Return the sentence that the page shows, without the markup that protects it."""
+    (said,) = [error.value.replace("\\", "") for error in page.error]
+    return said
+
+
 def brought(name: str, data: bytes, language: str = "en"):
     page = opened("look", picture="upload", lang=language)
     page.file_uploader[0].upload(name, data, "image/png")
@@ -42,8 +48,9 @@ def brought(name: str, data: bytes, language: str = "en"):
 def test_what_is_no_picture_gets_one_sentence(kind, language):
     page = brought("mine.png", BROKEN[kind], language)
     assert not page.exception
-    (said,) = [error.value for error in page.error]
+    said = only_error(page)
     assert "mine.png" in said
+    assert language == "en" or not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", said.replace("mine.png", ""))
     assert "Traceback" not in said
     assert bool(re.search(r"[一-鿿]", said)) == (language == "zh")
 
@@ -51,7 +58,7 @@ def test_what_is_no_picture_gets_one_sentence(kind, language):
 def test_too_many_pixels_get_a_sentence(monkeypatch):
     monkeypatch.setattr(pictures, "LIMITS", pictures.Limits(pixels=10_000))
     page = brought("big.png", encoded(Image.new("L", (200, 100))))
-    (said,) = [error.value for error in page.error]
+    said = only_error(page)
     assert "20" in said
     assert "10,000" in said
 
@@ -112,8 +119,8 @@ def test_nothing_chosen_is_a_friendly_page():
 
 
 def test_settings_come_from_whoever_starts_it(tmp_path):
-    given = Settings.of({RUNS: "r", PICTURES: str(tmp_path), MODELS: "a:b"})
-    assert (str(given.runs), given.pictures, given.models) == ("r", tmp_path, ("a", "b"))
+    given = Settings.of({RUNS: "r", PICTURES: str(tmp_path), MODELS: "timm:a\nruns/b"})
+    assert (str(given.runs), given.pictures, given.models) == ("r", tmp_path, ("timm:a", "runs/b"))
     assert Settings.of({}).pictures.name == "sample_images"
 
 
@@ -121,3 +128,44 @@ def test_a_folder_without_pictures_still_opens(tmp_path, monkeypatch):
     monkeypatch.setenv(PICTURES, str(tmp_path))
     page = opened("look")
     assert "Choose a picture" in words(page)
+
+
+def test_one_bad_file_in_the_folder_of_samples_breaks_nothing(tmp_path, monkeypatch):
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "good.png")
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    monkeypatch.setenv(PICTURES, str(tmp_path))
+    page = opened("look", picture="good.png")
+    assert page.selectbox(key="picture").options[:2] == ["broken", "good"]
+    page.selectbox(key="picture").set_value("broken.jpg")
+    page.run()
+    said = only_error(page)
+    assert "broken" in said
+    assert str(tmp_path) not in said
+    # The rest of the page is there, so that another picture can be chosen.
+    assert page.selectbox(key="model").value == "efficientnet_lite0"
+    assert "Look" in words(page)
+
+
+def test_a_sample_that_changes_is_opened_again(tmp_path, monkeypatch):
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.png")
+    first = pictures.opened_sample(tmp_path / "a.png")
+    Image.new("RGB", (60, 40), "blue").save(tmp_path / "a.png")
+    assert pictures.opened_sample(tmp_path / "a.png").digest != first.digest
+
+
+def test_what_was_brought_is_kept_until_it_is_taken_away():
+    data = encoded(Image.new("RGB", (70, 50), "green"))
+    assert brought("mine.png", data).session_state["_uploaded"] == ("mine.png", data)
+    page = opened("look", picture="upload")
+    page.session_state["_uploaded"] = ("mine.png", data)  # as when another page was visited
+    page.run()
+    assert "mine.png" in words(page)
+    page.button[0].click().run()
+    assert "mine.png" not in words(page)
+
+
+def test_names_with_a_dash_are_not_options():
+    chosen = pictures.Chosen(Image.new("RGB", (2, 2)), "-v.jpg", "")
+    assert chosen.source == "./-v.jpg"

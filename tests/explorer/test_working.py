@@ -81,6 +81,16 @@ def test_cancelled_work_gives_its_place_back(app):
         assert page.button(key="begin-count").label == "Count"
 
 
+def test_what_was_superseded_does_not_begin_by_itself(app):
+    page = app("superseded")
+    page.session_state["running"] = ("count", ("superseded", 0))
+    page.session_state["asked"] = 1
+    page.run()
+    page.session_state["asked"] = 0
+    page.run()
+    assert page.markdown[0].value == "nothing yet"
+
+
 def test_what_is_kept_is_bounded(app):
     page = app("many")
     for number in range(KEPT + 1):

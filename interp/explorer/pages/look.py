@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from interp.explanation import Explanation
 from interp.explorer import links
 from interp.explorer.asking import (
     METHOD,
+    asked_class,
+    asked_method,
     choose_class,
     choose_method,
     default_layer,
@@ -22,11 +25,13 @@ from interp.explorer.asking import (
     layer_title,
     name_of,
     predicted,
+    target_of,
     whole,
 )
-from interp.explorer.drawing import cell_of, choose_drawing, heat_cell, stage_tile
+from interp.explorer.drawing import cell_of, choose_drawing, cropped, heat_cell, stage_tile
 from interp.explorer.page import Page, Sight
 from interp.explorer.parts import Choice, choices, viewer
+from interp.explorer.sentences import told_on_page
 from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import plain, say
 from interp.methods import Method
@@ -34,37 +39,49 @@ from interp.models import DEFAULT_MODEL
 from interp.report import write_report
 from interp.views import Drawing
 
+LONGEST_NAME = 12
 MODES = {"overlay": "Overlay", "split": "Before and after", "three": "Three panels"}
 
 
 def draw(sight: Sight) -> None:
     """Draw the page."""
-    _bars(sight)
-    first, second = st.columns([1, 1.6], gap="medium")
-    with first:
-        target = choose_class(sight)
-    with second:
-        method = choose_method()
-    _map(sight, explained_stages(sight.network, sight.picture, target, method.name), method)
+    target, method = asked_class(sight), asked_method()
+    _bars(sight, target)
+    _map(sight, explained_stages(sight.network, sight.picture, target, method.name), (target, method))
 
 
-def _bars(sight: Sight) -> None:
+def _bars(sight: Sight, target: str | None) -> None:
     classes = predicted(sight.network, sight.picture)
-    asked = st.session_state.get("class") or (name_of(sight.network, classes[0]) if classes else None)
     items = [
         Choice(name_of(sight.network, p), p.name, f"{100 * p.probability:.1f} %", share=p.probability)
         for p in classes
     ]
-    st.caption(say("The network considers these classes. Press one to see what speaks for it."))
-    choices("bars", say("Classes that the network considers"), items, asked, "bars", "class")
+    asked = target if target is not None else items[0].value
+    choices("bars", say("Press a class to see what speaks for it"), items, asked, "bars", "class")
 
 
 @st.fragment
-def _map(sight: Sight, found: dict[str, Explanation], method: Method) -> None:
-    """Draw what changes without asking the network again."""
+def _map(sight: Sight, found: dict[str, Explanation], asked: tuple[str | None, Method]) -> None:
+    """Draw what changes without asking the network again, and what begins a new question."""
+    with told_on_page():
+        left, right = st.columns([1.25, 1], gap="large")
+        with right:
+            now = (choose_class(sight), choose_method())
+        if now != asked:
+            st.rerun()
+        _drawn(sight, found, now[1], left, right)
+        links.publish()
+
+
+def _drawn(
+    sight: Sight,
+    found: dict[str, Explanation],
+    method: Method,
+    left: DeltaGenerator,
+    right: DeltaGenerator,
+) -> None:
     layers = tuple(found)
     links.remember("layer", default_layer(sight.network, layers), layers)
-    left, right = st.columns([1.25, 1], gap="large")
     with left:
         _modes()
         shown = st.container()
@@ -76,9 +93,10 @@ def _map(sight: Sight, found: dict[str, Explanation], method: Method) -> None:
         _stages(sight, found, drawing)
     with shown:
         _view(explanation, drawing)
+        if cropped(explanation):
+            st.caption(say("Grey is what the network never saw."))
     with right:
         _take(sight, explanation, drawing)
-    links.publish()
 
 
 def _modes() -> None:
@@ -113,7 +131,7 @@ def _stages(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> No
     """Draw the map at every stage, as buttons, over the slider that does the same."""
     st.caption(say("Which stage sees what: from early and fine to late and coarse"))
     items = [
-        Choice(layer, layer, "×".join(map(str, each.map.shape)), stage_tile(each, drawing))
+        Choice(layer, _end_of(layer), "×".join(map(str, each.map.shape)), stage_tile(each, drawing))
         for layer, each in found.items()
     ]
     choices("stages", say("Stages of the network"), items, st.session_state["layer"], "strip", "layer")
@@ -124,6 +142,11 @@ def _stages(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> No
     st.select_slider(
         say("Layer"), list(found), key="layer", format_func=titles.__getitem__, persist_state="session"
     )
+
+
+def _end_of(layer: str) -> str:
+    """Return the end of a long name, by which layers differ."""
+    return layer if len(layer) <= LONGEST_NAME else f"…{layer[1 - LONGEST_NAME :]}"
 
 
 def _take(sight: Sight, explanation: Explanation, drawing: Drawing) -> None:
@@ -159,7 +182,7 @@ def _asked(sight: Sight, explanation: Explanation) -> dict[str, Any]:
     """Return what differs from the defaults of `explain`."""
     target = st.session_state.get("class")
     return {
-        "target": target,
+        "target": None if target is None else target_of(sight.network, target),
         "method": None if explanation.method.name == METHOD else explanation.method.name,
         "layer": None if explanation.layer == sight.network.model.layers.default else explanation.layer,
     }
@@ -168,7 +191,7 @@ def _asked(sight: Sight, explanation: Explanation) -> dict[str, Any]:
 def _python(sight: Sight, explanation: Explanation, options: dict[str, Any]) -> str:
     asked = _asked(sight, explanation)
     explain = call("interp.explain", sight.network.name, sight.picture.source, **asked)
-    save = call("explanation.save", f"{Path(sight.picture.name).stem}.png", **options)
+    save = call("explanation.save", f"{Path(sight.picture.name).stem}.map.png", **options)
     return f"import interp\n\nexplanation = {explain}\n{save}\n"
 
 
@@ -197,6 +220,8 @@ def _saved(full: Callable[[], Explanation], ending: str, options: dict[str, Any]
 
 def _page(sight: Sight, explanation: Explanation, target: str | None) -> bytes:
     """Return the page that `interp report` writes, for this one picture."""
+    likeliest = {name_of(sight.network, each) for each in predicted(sight.network, sight.picture)}
+    more = [] if target is None or target in likeliest else [target_of(sight.network, target)]
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder) / "pictures"
         pictures.mkdir()
@@ -205,10 +230,11 @@ def _page(sight: Sight, explanation: Explanation, target: str | None) -> bytes:
             sight.network.model,
             pictures,
             Path(folder) / "report",
-            classes=[] if target is None else [target],
+            classes=more,
             top_classes=5,
             method=explanation.method,
             layer=explanation.layer,
+            names={"picture.png": sight.picture.name},
         )
         return (report.folder / "index.html").read_bytes()
 

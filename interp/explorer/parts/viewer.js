@@ -1,12 +1,13 @@
 // What a person did with the viewer outlives a new drawing of it: zoom, slider and pointer.
 const states = new WeakMap();
 const STEP = 0.02, DRAGGED = 6, NEAREST = 8;
+const FOCUSABLE = ".frame, input, button";
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const state = states.get(parentElement) || { scale: 1, x: 0, y: 0, split: 0.5, at: null };
   states.set(parentElement, state);
   let root = parentElement.querySelector(".viewer");
-  const focused = root ? [...root.querySelectorAll(".frame")].indexOf(parentElement.activeElement) : -1;
+  const focused = root ? [...root.querySelectorAll(FOCUSABLE)].indexOf(parentElement.activeElement) : -1;
   const fresh = make("div", "viewer");
   const frames = [];
   fresh.append(grid(data, frames));
@@ -16,7 +17,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   frames.forEach(frame => listen(view, frame));
   if (root) root.replaceWith(fresh); else parentElement.append(fresh);
   update(view);
-  if (focused >= 0 && frames[focused]) frames[focused].element.focus({ preventScroll: true });
+  if (focused >= 0) fresh.querySelectorAll(FOCUSABLE)[focused]?.focus({ preventScroll: true });
 }
 
 function grid(data, frames) {
@@ -115,6 +116,9 @@ function listen(view, frame) {
     return [state.x + (event.clientX - edge.left) / edge.width / state.scale, state.y + (event.clientY - edge.top) / edge.height / state.scale];
   };
   frame.element.addEventListener("pointerdown", event => {
+    if (event.button !== 0) return;
+    // A second finger zooms the page; neither of the two picks anything.
+    if (!event.isPrimary) { from = null; view.drawn = null; return; }
     from = { at: where(event), x: event.clientX, y: event.clientY, left: state.x, top: state.y };
     moved = false;
     if (data.pick !== "none" || state.scale > 1 || data.mode === "split") frame.element.setPointerCapture(event.pointerId);
@@ -162,6 +166,7 @@ function drag(view, frame, from, event) {
 }
 
 function key({ state, data, send }, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return false;  // the browser's own
   const moves = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
   if (moves[event.key]) {
     const at = state.at || [0.5, 0.5];
