@@ -38,6 +38,8 @@ _HIGH_IS_GOOD = {"accuracy", "mean_iou", "psnr", "valid_psnr"}
 _LOW_IS_GOOD = {"error_rate", "train_loss", "valid_loss"}
 # A run that has written nothing for so many epochs goes on no more; before the first, for so many seconds.
 _QUIET_EPOCHS, _QUIET_LEAST, _QUIET_FIRST = 4.0, 60.0, 1200.0
+# An epoch of a hundred years was not measured.
+_LONGEST_EPOCH = 3e9
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ def _planned(stages: Any, folder: Path, problems: list[str]) -> tuple[Stage, ...
     known = {field.name for field in fields(Stage)}
     try:
         return tuple(Stage(**{key: one[key] for key in one if key in known}) for one in stages or ())
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         problems.append(f"config.json of {folder.name} has stages of another version; they are left out.")
         return ()
 
@@ -255,7 +257,11 @@ def _history(path: Path, problems: list[str]) -> tuple[tuple[str, ...], dict[str
         problems.append(f"{path.name} has no column 'stage'; all its epochs are drawn as one.")
     names = tuple(row.get("stage") or "1" for row in rows)
     columns = [name for name in header if name not in _NO_METRIC] + ["seconds"] * ("seconds" in header)
-    return names, {name: np.array([_number(row[name]) for row in rows]) for name in columns}
+    epochs = {name: np.array([_number(row[name]) for row in rows]) for name in columns}
+    if "seconds" in epochs:
+        took = epochs["seconds"]
+        epochs["seconds"] = np.where((took >= 0) & (took < _LONGEST_EPOCH), took, np.nan)
+    return names, epochs
 
 
 def _steps(path: Path, epochs: int, problems: list[str]) -> dict[str, Column]:

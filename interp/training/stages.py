@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any, get_type_hints
 
 _TRUTHS = {"": True, "yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+# What a stage's values are. Those of another version, or edited by hand, may be anything that JSON has.
+_KINDS: dict[str, tuple[type, str]] = {
+    "name": (str, "text"),
+    "epochs": (Integral, "a whole number"),
+    "lr": (Real, "a number"),
+    "size": (Integral, "a whole number"),
+    "batch": (Integral, "a whole number"),
+    "lr_low": (Real, "a number"),
+    "frozen": (bool, "True or False"),
+    "pct_start": (Real, "a number"),
+    "flat": (bool, "True or False"),
+    "part": (str, "text"),
+}
 
 
 class TrainingError(ValueError):
@@ -32,7 +45,7 @@ class Stage:
         part: which of several networks learns, in recipes that have several.
 
     Raises:
-        TrainingError: a value out of its range.
+        TrainingError: a value of another kind, or out of its range.
 
     Example:
         >>> Stage("frozen", epochs=3, lr=1e-2, size=224, frozen=True, pct_start=0.8)
@@ -50,6 +63,12 @@ class Stage:
     part: str = ""
 
     def __post_init__(self) -> None:
+        for key, (kind, what) in _KINDS.items():
+            value = getattr(self, key)
+            if value is None and key == "lr_low":
+                continue
+            if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+                raise TrainingError(f"the stage {self.name!r:.40} has {key}={value!r:.40}; give {what}.")
         ranges = {
             "epochs": (1, 100_000),
             "lr": (0, 1e3),
@@ -60,7 +79,9 @@ class Stage:
         }
         for key, (least, most) in ranges.items():
             value = getattr(self, key)
-            if value is not None and not (math.isfinite(value) and least <= value <= most):
+            if value is None and key == "lr_low":
+                continue
+            if not least <= value <= most:  # NaN is neither
                 raise TrainingError(f"the stage {self.name!r} has {key}={value:g}; give {least} … {most}.")
 
     @property

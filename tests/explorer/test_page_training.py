@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shlex
 import zipfile
 
@@ -170,6 +171,11 @@ def test_run_without_an_epoch_has_no_curves_yet(runs):
     assert metrics(app)["Epochs"] == "0 / 3"
 
 
+def shown(elements):
+    """Return what markdown shows of texts in which nothing is markup."""
+    return [re.sub(r"\\(.)", r"\1", each.value) for each in elements]
+
+
 def test_broken_files_are_sentences(runs):
     run = write_run(runs / "one", finished=True)
     draw(run, "batch")
@@ -177,7 +183,7 @@ def test_broken_files_are_sentences(runs):
     (runs / "one" / "config.json").write_text('{"recipe": ')
     (runs / "one" / "steps.csv").write_text("epoch,loss\n0,1\n0.5")
     app = opened("training")
-    said = [each.value for each in app.warning]
+    said = shown(app.warning)
     assert "config.json cannot be read, so nobody knows the settings." in said
     assert "steps.csv has 1 broken rows; they are left out." in said
     assert any("batch.png" in each for each in said)
@@ -189,7 +195,7 @@ def test_broken_files_are_told_in_chinese(runs):
     (runs / "one" / "config.json").write_text("[]")
     (runs / "one" / "history.csv").write_text("epoch,stage,train_loss\n1,a,0.5\n2,a")
     (runs / "one" / "steps.csv").write_text("epoch\n0\n")
-    said = [each.value for each in opened("training", lang="zh").warning]
+    said = shown(opened("training", lang="zh").warning)
     assert said == [
         "config.json 中没有训练设置。",
         "history.csv 中有 1 行损坏，已忽略。",
@@ -354,6 +360,89 @@ def test_look_into_it_opens_the_page_with_this_network(runs, monkeypatch, recipe
     checked(app.button(key="training_look").click().run())
     assert went == [wanted]
     assert app.session_state["model"] == str(runs / "one")
+
+
+def test_odd_stages_and_times_are_left_out_and_said(runs):
+    write_run(runs / "one", epochs=2)
+    config = json.loads((runs / "one" / "config.json").read_text())
+    history = (runs / "one" / "history.csv").read_text()
+    (runs / "one" / "history.csv").write_text(history.replace(",2.0\n", ",1e400\n", 1))
+    for odd in ({"epochs": None}, {"name": 5}, {"epochs": 10**400}, {"frozen": "yes"}):
+        config["settings"]["stages"][0] |= odd
+        (runs / "one" / "config.json").write_text(json.dumps(config))
+        os.utime(runs / "one" / "config.json", (1000.0, 1000.0 + len(str(odd))))
+        for stopped in (False, True):
+            for path in (runs / "one").iterdir() if stopped else ():
+                os.utime(path, (1000.0, 1000.0))
+            app = opened("training")
+            assert metrics(app)["Epochs"] == "2"
+            assert metrics(app)["Time"] == "2 s"
+            assert any("stages of another version" in each.value for each in app.warning)
+
+
+@pytest.mark.parametrize("odd", [{"augmentation": None}, {"augmentation": 3}, {"folder": 5}, {"seed": None}])
+def test_settings_of_another_kind_spoil_no_page(runs, odd):
+    settings = as_json(training.ClassifierSettings(folder="pictures", stages=STAGES))
+    write_run(runs / "one", settings=settings | odd)
+    for path in (runs / "one").iterdir():
+        os.utime(path, (1000.0, 1000.0))
+    assert metrics(opened("training"))["State"] == "stopped"
+
+
+def save(run, *names):
+    """Save small figures of any names in a run's folder."""
+    (run / "figures").mkdir(exist_ok=True)
+    for name in names:
+        Image.new("RGB", (8, 8)).save(run / "figures" / f"{name}.png")
+
+
+def test_names_of_files_are_not_markup(runs):
+    name = "**b** $x$ [c](mailto:me) :red[hi]"
+    write_run(runs / "one", finished=True)
+    save(runs / "one", name)
+    (runs / "one" / "figures" / "*broken*.png").write_text("hello")
+    app = opened("training")
+    escaped = r"\*\*b\*\* \$x\$ \[c\]\(mailto\:me\) \:red\[hi\]"
+    assert escaped in [each.value for each in app.caption]
+    assert any(r"\*broken\*" in each.value for each in app.warning)
+    assert name in alternative_texts(app)
+
+
+def test_folder_without_runs_is_named_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("INTERP_APP_RUNS", str(tmp_path / "a`b*c*"))
+    assert r"a\`b\*c\*" in "".join(each.value for each in opened("training").info)
+
+
+def test_figures_whose_names_differ_in_letters_only_stand_side_by_side(runs):
+    write_run(runs / "one", finished=True)
+    save(runs / "one", "图一", "图二", "comparison")
+    write_run(runs / "two", finished=True)
+    said = alternative_texts(opened("training", training_run="one"))
+    assert {"图一", "图二", "comparison"} <= set(said)
+
+
+def test_link_that_names_too_many_runs_shows_the_first_of_them(runs):
+    names = [f"run{number:02}" for number in range(13)]
+    for name in names:
+        write_run(runs / name, finished=True)
+    app = opened("training", training_run=names[0], training_with=",".join([names[1], *names[1:]]))
+    assert app.session_state["training_with"] == names[1 : training_compare.MOST]
+
+
+def broken(*_args, **_named):
+    raise training.TrainingError("this *is* broken.")
+
+
+def test_fragments_tell_their_failures_in_sentences(runs, monkeypatch):
+    for name in ("one", "two"):
+        write_run(runs / name, finished=True)
+    for module, what in ((page, "_facts"), (training_compare, "comparison")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, what, broken)
+            app = opened("training", check=False)
+            assert not app.exception
+            assert [each.value for each in app.error] == [r"this \*is\* broken\."]
+            assert "Take it home" in words(app)
 
 
 def test_every_figure_of_the_recipes_has_a_caption():

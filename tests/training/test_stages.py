@@ -57,6 +57,24 @@ def test_nonsense_is_named(text, said):
     assert said in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"epochs": None}, "has epochs=None; give a whole number"),
+        ({"epochs": 1.5}, "has epochs=1.5; give a whole number"),
+        ({"epochs": True}, "has epochs=True; give a whole number"),
+        ({"name": 7}, "the stage 7 has name=7; give text"),
+        ({"lr": "fast"}, "has lr='fast'; give a number"),
+        ({"frozen": "no"}, "has frozen='no'; give True or False"),
+        ({"part": None}, "has part=None; give text"),
+    ],
+)
+def test_values_of_another_kind_are_named(values, said):
+    with pytest.raises(TrainingError) as raised:
+        from_json({**FIRST.to_json(), **values})
+    assert said in str(raised.value)
+
+
 @given(
     some.builds(
         Stage,

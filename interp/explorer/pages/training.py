@@ -20,8 +20,9 @@ from interp.explorer.page import Page
 from interp.explorer.pages.training_compare import draw_comparison
 from interp.explorer.pages.training_figures import draw_figures
 from interp.explorer.pages.training_taking import draw_taking
+from interp.explorer.sentences import told_on_page
 from interp.explorer.settings import Settings
-from interp.explorer.words import say, told
+from interp.explorer.words import plain, say, told
 from interp.training import TrainingError, read_run, runs_in
 from interp.views import number
 
@@ -75,7 +76,7 @@ def draw() -> None:
 
 
 def _no_run(runs: Path) -> None:
-    st.info(say("There is no training run in the folder {folder} yet.", folder=f"`{runs}`"))
+    st.info(say("There is no training run in the folder {folder} yet.", folder=plain(str(runs))))
     st.subheader(say("Make one"), anchor=False)
     st.write(
         say(
@@ -129,11 +130,16 @@ def _choose_live(record: RunRecord) -> bool:
 
 def _run(folder: Path, was: RunState) -> None:
     """Draw a run as it stands now; alone once every five seconds while it goes on."""
+    with told_on_page():
+        _as_it_stands(folder, was)
+
+
+def _as_it_stands(folder: Path, was: RunState) -> None:
     record = read(folder)
     if record.state() != was:
         st.rerun()  # what stands below depends on it
     for sentence in record.problems:
-        st.warning(told(TrainingError(sentence)))
+        st.warning(plain(told(TrainingError(sentence))))
     _facts(record)
     st.subheader(say("Is it getting better?"), anchor=False)
     if record.stages:

@@ -57,6 +57,13 @@ def resume_command(record: RunRecord) -> str | None:
     settings = settings_of(record)
     if settings is None:
         return None
+    try:
+        return _command(record, settings)
+    except (AttributeError, TypeError, ValueError):  # a setting of another kind than this version's
+        return None
+
+
+def _command(record: RunRecord, settings: Any) -> str | None:
     for arguments, base in _bases(record.recipe, settings):
         given, words = _options(settings, base, record.recipe)
         # Settings that have no option are the recipe's own, or the command would begin another run.

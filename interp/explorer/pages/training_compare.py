@@ -10,6 +10,7 @@ import streamlit as st
 
 from interp.explorer import links
 from interp.explorer.figures import as_png_bytes, scrolled
+from interp.explorer.sentences import told_on_page
 from interp.explorer.taking import Download
 from interp.explorer.words import say
 from interp.training import good_when
@@ -26,12 +27,20 @@ MOST = 10
 @st.fragment
 def draw_comparison(record: RunRecord, records: Mapping[str, RunRecord]) -> None:
     """Draw a metric of this run and others that have it."""
+    with told_on_page():
+        _compared(record, records)
+
+
+def _compared(record: RunRecord, records: Mapping[str, RunRecord]) -> None:
     others = [name for name, each in records.items() if each is not record and _shared([record, each])]
     if not others:
         return
     st.subheader(say("Which run is better?"), anchor=False)
     alike = [name for name in others if records[name].recipe == record.recipe]
     links.remember("training_with", alike[: MOST - 1], others)
+    # A link may name more than the list lets people choose, or one of them twice.
+    state = st.session_state
+    state["training_with"] = list(dict.fromkeys(state["training_with"]))[: MOST - 1]
     first, second = st.columns([2, 1])
     first.multiselect(
         say("Compare with"),
@@ -41,7 +50,7 @@ def draw_comparison(record: RunRecord, records: Mapping[str, RunRecord]) -> None
         persist_state="session",
         placeholder=say("other runs"),
     )
-    chosen = [record, *(records[name] for name in st.session_state["training_with"])]
+    chosen = [record, *(records[name] for name in state["training_with"])]
     metrics = _shared(chosen)
     if len(chosen) == 1:
         st.caption(say("Choose another run to see both in one plot."))
@@ -54,7 +63,7 @@ def draw_comparison(record: RunRecord, records: Mapping[str, RunRecord]) -> None
     default = record.best.metric if record.best and record.best.metric in metrics else metrics[-1]
     links.remember("training_metric", default, metrics)
     second.selectbox(say("Metric"), metrics, key="training_metric", persist_state="session")
-    metric = st.session_state["training_metric"]
+    metric = state["training_metric"]
     drawn = as_png_bytes(comparison(chosen, metric))
     scrolled("comparison", drawn, _in_words(chosen, metric))
     file = Download(say("Comparison (PNG)"), f"{metric}.png", "image/png", lambda: drawn)

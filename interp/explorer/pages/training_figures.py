@@ -11,7 +11,7 @@ import streamlit as st
 
 from interp.explorer import links
 from interp.explorer.figures import scrolled
-from interp.explorer.words import say, told
+from interp.explorer.words import plain, say, told
 from interp.images import ImageError, Limits, open_image
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ def _chosen(
     """Draw one of several figures of a kind, the last one at first."""
     links.remember(key, names[-1], names)
     if len(names) > 1:
-        st.select_slider(label, names, key=key, format_func=titled, persist_state="session")
+        st.select_slider(
+            label, names, key=key, format_func=lambda name: plain(titled(name)), persist_state="session"
+        )
     name: str = st.session_state[key]
     words = caption(record.recipe, name)
     show_file(figures[name], f"{titled(name)}. {words}")
@@ -121,10 +123,10 @@ def show_file(path: Path, words: str) -> None:
     try:
         data = _checked(path, path.stat().st_mtime_ns)
     except (ImageError, OSError) as error:
-        st.warning(told(error))
+        st.warning(plain(told(error)))
         return
-    scrolled(path.stem, data, words)
-    st.caption(words)
+    scrolled(f"figure-{path.stem}", data, words)
+    st.caption(plain(words))
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
