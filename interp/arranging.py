@@ -29,7 +29,7 @@ class Arrangement:
 
     Attributes:
         rows: for each column an explanation, or None where there is none.
-        first: of each row; picture, box and display are those of the whole row.
+        first: of each row; picture and box are those of the whole row.
         row_labels: one for each row; two lines at most.
         column_labels: one for each column.
     """
@@ -63,8 +63,8 @@ def arrange(explanations: Sequence[Explanation], columns: Columns | None = None)
     """Return explanations in rows and columns.
 
     Columns are what varies fastest among the maps of one picture, or what `columns` names; rows are all the
-    rest. A row is drawn in one way: where nobody says, methods that are drawn differently (positive, signed)
-    stand in rows; where methods make the columns, those of another kind stand in rows of their own.
+    rest. Both keep the order of the explanations: a column that only a later row has stands between its
+    neighbours there.
 
     Args:
         explanations: at least one.
@@ -75,26 +75,44 @@ def arrange(explanations: Sequence[Explanation], columns: Columns | None = None)
     """
     columns = check_columns(columns)
     keys = _keys(explanations)
-    across = _fastest(explanations, keys) if columns is None else _AXES[columns]
+    across = _fastest(keys) if columns is None else _AXES[columns]
     rows: dict[_Key, dict[Hashable, Explanation]] = {}
     names: dict[Hashable, Explanation] = {}
     for key, explanation in zip(keys, explanations, strict=True):
-        rest = (*key[:across], *key[across + 1 :], explanation.method.display)
+        rest = (*key[:across], *key[across + 1 :])
         rows.setdefault(rest, {})[key[across]] = explanation
         names.setdefault(key[across], explanation)
     first = [next(iter(row.values())) for row in rows.values()]
     varying = [axis for axis in _varying(keys) if axis != across]
     numbers = {picture: i + 1 for i, picture in enumerate(_distinct([key[0] for key in keys]))}
-    split = across == _METHOD and len({e.method.display for e in explanations}) > 1
+    order = _merged(rows.values())
     return Arrangement(
-        [[row.get(name) for name in names] for row in rows.values()],
+        [[row.get(name) for name in order] for row in rows.values()],
         first,
         [
-            _row_label(_labels(e, numbers[key[0]], full=True), varying, across, split=split)
+            _row_label(_labels(e, numbers[key[0]], full=True), varying, across)
             for e, key in zip(first, rows, strict=True)
         ],
-        [_labels(e, 0, full=len(numbers) == 1)[across] for e in names.values()],
+        [_labels(names[name], 0, full=len(numbers) == 1)[across] for name in order],
     )
+
+
+def _merged(rows: Iterable[Iterable[Hashable]]) -> list[Hashable]:
+    """Return all names in the order of the rows; one that is new stands before what follows it in its row.
+
+    Example:
+        >>> _merged([["a", "c"], ["a", "b", "c", "d"]])
+        ['a', 'b', 'c', 'd']
+    """
+    order: list[Hashable] = []
+    for row in rows:
+        end = len(order)
+        for name in reversed(list(row)):
+            if name in order:
+                end = order.index(name)
+            else:
+                order.insert(end, name)
+    return order
 
 
 def _keys(explanations: Sequence[Explanation]) -> list[_Key]:
@@ -114,8 +132,7 @@ def _labels(explanation: Explanation, picture: int, *, full: bool) -> tuple[str,
     """Return a key in words; `full` with the target's probability, which is that of one picture."""
     name = Path(explanation.path).name if explanation.path else f"picture {picture}"
     target = explanation.title if full else explanation.target.name
-    method = explanation.method
-    return name, explanation.model.name, target, explanation.layer, method.title, "", method.display
+    return name, explanation.model.name, target, explanation.layer, explanation.method.title, ""
 
 
 def _distinct(items: Iterable[Hashable]) -> list[Hashable]:
@@ -126,19 +143,17 @@ def _varying(keys: Sequence[_Key]) -> list[int]:
     return [axis for axis, values in enumerate(zip(*keys, strict=True)) if len(set(values)) > 1]
 
 
-def _fastest(explanations: Sequence[Explanation], keys: Sequence[_Key]) -> int:
+def _fastest(keys: Sequence[_Key]) -> int:
     """Return which part of the keys makes the columns: the last that varies among the maps of a picture."""
     pictures: dict[Hashable, list[_Key]] = {}
     for key in keys:
         pictures.setdefault(key[0], []).append(key)
-    alike = len({e.method.display for e in explanations}) == 1
-    last = _METHOD if alike else _LAYER
-    return max((axis for own in pictures.values() for axis in _varying(own) if axis <= last), default=last)
+    varying = (axis for own in pictures.values() for axis in _varying(own) if axis <= _METHOD)
+    return max(varying, default=_METHOD)
 
 
-def _row_label(labels: Sequence[str], varying: Sequence[int], across: int, *, split: bool) -> str:
+def _row_label(labels: Sequence[str], varying: Sequence[int], across: int) -> str:
     """Return two lines at most: the first thing that varies between rows, and the others."""
     alone = labels[_PICTURE] if across == _TARGET else labels[_TARGET]
     shown = [labels[axis] for axis in varying if labels[axis]] or [alone]
-    kind = [f"({labels[-1]})"] if split else []
-    return "\n".join([shown[0], " · ".join([*shown[1:], *kind])]).strip()
+    return "\n".join([shown[0], " · ".join(shown[1:])]).strip()

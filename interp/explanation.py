@@ -184,11 +184,13 @@ class Explanation:
         A figure is what `show` draws with the same choices. The other two keep none of them.
 
         Raises:
-            ExplanationError: the ending is none of these.
+            ExplanationError: the ending is none of these, or it is the file of the picture itself.
             ViewError: a choice is out of its range, or not on offer.
         """
         drawing = Drawing(opacity, colormap, threshold, interpolation)
         path = Path(path)
+        if self.path is not None and path.exists() and path.resolve() == Path(self.path).resolve():
+            raise ExplanationError(f"{path.name} is the picture that was explained; give another name.")
         kind = path.suffix.lower()
         if kind not in (*FIGURES, ".npz", ".json"):
             raise ExplanationError(f"{path.name}: end the name in .npz, .json or {', '.join(FIGURES)}.")
@@ -264,11 +266,11 @@ class Explanations(list[Explanation]):
     ) -> Figure:
         """Return overlays in rows and columns.
 
-        Columns are what varies fastest among the maps of one picture, rows all the rest. Methods that are
-        drawn differently (positive, signed) stand in rows, because a row is drawn in one way.
+        Columns are what varies fastest among the maps of one picture, rows all the rest. Every map is drawn
+        as its method wants it (positive, signed, range), with the ends of its scale under it.
 
-        `shared` gives one scale to all maps (`True`) or to those of each row (`"row"`): equal colours are
-        then equal values. `columns` ("target", "layer", "method") makes something else the columns.
+        `shared` gives one scale to all maps (`True`) or to those of each row that are drawn alike (`"row"`):
+        equal colours are then equal values. `columns` ("target", "layer", "method") chooses what is across.
 
         Raises:
             ExplanationError: there is nothing to draw.
@@ -285,7 +287,10 @@ class Explanations(list[Explanation]):
             row_labels=arranged.row_labels,
             column_labels=arranged.column_labels,
             boxes=[explanation._corners for explanation in first],
-            display=[explanation.method.display for explanation in first],
+            display=[
+                [(each or start).method.display for each in row]
+                for row, start in zip(arranged.rows, first, strict=True)
+            ],
             shared=shared,
             native=True,
             **asdict(drawing),

@@ -295,17 +295,17 @@ def test_pictures_with_different_predictions_keep_their_own_rows(monkeypatch):
     assert [sum(m is not None for m in row) for row in maps] == [2, 1, 2, 1]
 
 
-def test_methods_that_are_drawn_differently_stand_in_rows(model, monkeypatch):
+def test_methods_that_are_drawn_differently_stand_in_one_row(model, monkeypatch):
     seen = {}
     monkeypatch.setattr(
         "interp.explanation.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
     )
     interp.explain(model, noise(), "a", ["grad-cam", "hires-cam", "activation-mean"]).grid()
-    assert seen["display"] == ["positive", "signed", "range"]
-    assert seen["row_labels"] == ["Grad-CAM", "HiResCAM", "Mean activation"]
+    assert seen["display"] == [["positive", "signed", "range"]]
+    assert seen["column_labels"] == ["Grad-CAM", "HiResCAM", "Mean activation"]
     interp.explain(model, noise(), targets.several("a", "b"), ["grad-cam", "hires-cam"]).grid()
-    assert seen["display"] == ["positive", "signed"]
-    assert [label[0] for label in seen["column_labels"]] == ["a", "b"]
+    assert seen["display"] == [["positive", "signed"]] * 2
+    assert [label[0] for label in seen["row_labels"]] == ["a", "b"]
 
 
 def test_three_things_that_vary(model, monkeypatch):

@@ -31,27 +31,54 @@ def texts(figure) -> list[str]:
     [
         ("target", ["tiger cat  10.0 %", "espresso  16.3 %"], 15),
         ("layer", ["blocks.0", "blocks.1", "blocks.2", "blocks.4", "bn2"], 6),
-        ("method", ["Grad-CAM", "HiResCAM", "LayerCAM"], 20),
+        ("method", ["Grad-CAM", "HiResCAM", "LayerCAM"], 10),
     ],
 )
 def test_columns_are_what_is_asked_for_and_no_map_is_lost(found, columns, titles, rows):
     made = arrange(found, columns)
     assert made.column_labels == titles
     assert len(made.rows) == len(made.row_labels) == len(set(made.row_labels)) == rows
-    there = [each for row in made.rows for each in row if each is not None]
+    there = [each for row in made.rows for each in row]
     assert sorted(map(id, there)) == sorted(map(id, found))
-    for row, first in zip(made.rows, made.first, strict=True):
-        assert {each.method.display for each in row if each is not None} == {first.method.display}
 
 
-def test_methods_of_another_kind_stand_in_rows_of_their_own(found):
+def test_methods_of_every_kind_stand_in_one_row(found):
     made = arrange(found, "method")
-    shown = [[each is not None for each in row] for row in made.rows[:2]]
-    assert shown == [[True, False, True], [False, True, False]]
-    assert made.row_labels[:2] == [
-        "tiger cat  10.0 %\nblocks.0 · (positive)",
-        "tiger cat  10.0 %\nblocks.0 · (signed)",
+    assert [each.method.display for each in made.rows[0]] == ["positive", "signed", "positive"]
+    assert made.row_labels[:2] == ["tiger cat  10.0 %\nblocks.0", "tiger cat  10.0 %\nblocks.1"]
+    assert arrange(found).column_labels == made.column_labels
+    assert "no map" not in texts(interp.Explanations(found).grid())
+
+
+def test_column_that_only_a_later_row_has_keeps_its_place(found):
+    early = [e for e in found if e.layer == "blocks.0" and e.method.name != "hires-cam"]
+    late = [e for e in found if e.layer == "bn2"]
+    made = arrange([*early, *late], "method")
+    assert made.column_labels == ["Grad-CAM", "HiResCAM", "LayerCAM"]
+    there = [(row[0].layer, [each is not None for each in row]) for row in made.rows]
+    assert there == [("blocks.0", [True, False, True])] * 2 + [("bn2", [True] * 3)] * 2
+    for row in made.rows:
+        for each, title in zip(row, made.column_labels, strict=True):
+            assert each is None or each.method.title == title
+
+
+def test_every_map_of_a_row_has_the_colours_and_the_scale_of_its_method(found):
+    three = interp.Explanations(e for e in found if (e.layer, e.target.name) == ("bn2", "espresso"))
+    together = three.grid()
+    strips = [
+        np.asarray(axes.images[0].get_array()) for axes in together.axes if axes.get_position().height < 0.05
     ]
+    alone = [
+        np.asarray(axes.images[0].get_array())
+        for each in three
+        for axes in interp.Explanations([each]).grid().axes
+        if axes.get_position().height < 0.05
+    ]
+    assert len(strips) == len(alone) == 3
+    assert all((one == other).all() for one, other in zip(strips, alone, strict=True))
+    assert (strips[0] != strips[1]).any()
+    for each in three:
+        assert {number(each.scale.low), number(each.scale.high)} <= set(texts(together))
 
 
 def test_columns_that_are_not_there_get_a_sentence(found):
@@ -70,6 +97,21 @@ def test_row_shares_one_scale_and_says_its_ends():
     own, row = (grid_figure(picture, maps, **asked, shared=shared) for shared in (False, "row"))
     assert [text for text in texts(own) if text in ("1", "4", "9", "16")] == ["1", "4", "16", "9"]
     assert [text for text in texts(row) if text in ("1", "4", "9", "16")] == ["4", "4", "16", "16"]
+
+
+def test_maps_of_a_row_share_with_those_that_are_drawn_alike_and_words_say_so(found):
+    three = interp.Explanations(e for e in found if (e.layer, e.target.name) == ("bn2", "espresso"))
+    positive = shared_limits([three[0].values, three[2].values], "positive")
+    signed = shared_limits([three[1].values], "signed")
+    said = texts(three.grid(shared="row"))
+    assert said.count(number(positive[1])) == 2
+    assert said.count(number(signed[0])) == said.count(number(signed[1])) == 1
+    about = (
+        "Maps of a row that are drawn alike (positive, signed) share one scale; its ends stand under each."
+    )
+    assert about in said
+    assert about not in texts(three.grid())
+    assert not [text for text in texts(interp.Explanations([three[0]]).grid(shared="row")) if "share" in text]
 
 
 def test_rows_that_share_a_scale_may_be_drawn_differently(found):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from numbers import Real
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import numpy.typing as npt
 from PIL import Image
 
 from interp.views.checks import ViewError
 from interp.views.frames import cell_size, fit, letterbox, scaled_box
+from interp.views.grid_rows import Cell, Row, about_rows, common_scales, only_scale, rows_of
 from interp.views.overlay import Box, Interpolation, bar, overlay
 from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
-from interp.views.scale import Display, Scale, as_map, number, shared_limits
+from interp.views.scale import Display, Scale, as_map, number
+from interp.views.text import font, wrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +24,9 @@ Shared = bool | Literal["row"]
 
 # A font's size times this is the room for two numbers and a resolution beside each other.
 _ONE_LINE: Final = 18
+# The line below the grid: its font's size, and how many lines it may take.
+_NOTE: Final = 8.0
+_NOTE_LINES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def grid_figure(
     column_labels: Sequence[str],
     title: str = "",
     boxes: Box | Sequence[Box | None] | None = None,
-    display: Display | Sequence[Display] = "positive",
+    display: Display | Sequence[Display | Sequence[Display]] = "positive",
     shared: Shared = False,
     show_picture: bool | None = None,
     native: bool = False,
@@ -101,9 +104,10 @@ def grid_figure(
         column_labels: one for each column; two lines at most.
         title: one line above.
         boxes: what the maps cover of the pictures, as in `overlay`: one for all, or one a row.
-        display: which part of the values is drawn: one for all, or one a row.
+        display: which part of the values is drawn: one for all, one a row, or for each row one a map.
         shared: draw all maps on one scale, with one bar, so that colours can be compared; "row" draws
-            those of each row on one scale, whose ends stand under each of them.
+            those of each row on one scale, whose ends stand under each of them. In a row with several
+            displays the maps of each share one, and a line below the grid says so.
         show_picture: begin each row with its plain picture; where None, if each has its own.
         native: write the resolution of each map under it.
         opacity: share of the heat, 0 to 1.
@@ -126,12 +130,12 @@ def grid_figure(
         >>> maps = [[[[0.0, 1.0]], [[-1.0, -2.0]]]]
         >>> figure = grid_figure(cat, maps, row_labels=["Grad-CAM"], column_labels=["a", "b"])
     """
-    rows = _rows(pictures, maps, boxes, display, row_labels, column_labels)
+    rows = rows_of(pictures, maps, boxes, display, row_labels, column_labels)
     if cell < 1.2:
         raise ValueError(f"cell {cell}: give at least 1.2 inches, or no number can be read")
     if not isinstance(shared, bool) and shared != "row":
         raise ViewError(f"shared={shared!r}: give True, False or 'row'.")
-    common = _common_scale(rows) if shared is True else None
+    common = only_scale(rows) if shared is True else None
     style = _Style(opacity, colormap, threshold, interpolation, native, shared)
     plain = show_picture if show_picture is not None else not isinstance(pictures, Image.Image)
     columns = ["picture", *column_labels] if plain else list(column_labels)
@@ -141,25 +145,39 @@ def grid_figure(
     right = layout.x(len(columns)) - layout.gap
     if common:
         right = bar_left + 9 + ROOM_FOR_NUMBERS + (14 if bar_label else 0)
-    page = Page(right + layout.margin, layout.y(len(rows)) + layout.margin - layout.gap)
+    bottom = layout.y(len(rows)) - layout.gap
+    note = about_rows(rows) if shared == "row" else ""
+    page = Page(right + layout.margin, bottom + layout.margin + _note_height(note, right - layout.left))
     page.text(layout.margin, layout.margin + 7, title, 12, right - layout.margin, bold=True)
     _draw_labels(page, layout, row_labels, columns)
     for index, row in enumerate(rows):
         small = fit(row.picture, layout.pixels)
-        scale = _common_scale([row]) if shared == "row" else common
+        scales = common_scales(row) if shared == "row" else {}
         if plain:
             shown = letterbox(small, layout.pixels)
             page.picture(layout.x(0), layout.y(index), layout.wide, layout.high, shown)
-        for column, map in enumerate(row.maps, start=int(plain)):
+        for column, cell_of_row in enumerate(row.cells, start=int(plain)):
             at = layout.x(column), layout.y(index)
-            _draw_cell(page, layout, at, row, small, map, scale, style)
+            scale = common or scales.get(cell_of_row.display)
+            _draw_cell(page, layout, at, row, small, cell_of_row, scale, style)
     if common:
         length = layout.y(len(rows) - 1) + layout.high - layout.top
         page.bar(bar_left, layout.top, 9, length, common, colormap, bar_label)
+    if note:
+        page.text(
+            layout.left,
+            bottom + 4,
+            note,
+            _NOTE,
+            right - layout.left,
+            lines=_NOTE_LINES,
+            muted=True,
+            down="top",
+        )
     return page.figure
 
 
-def _layout(rows: list[_Row], cell: float, style: _Style, *, titled: bool) -> _Layout:
+def _layout(rows: list[Row], cell: float, style: _Style, *, titled: bool) -> _Layout:
     height = round(cell * PIXELS_PER_INCH)
     # Narrower cells would have no room for their two numbers.
     width = max(round(0.75 * height), *(cell_size(row.picture, height)[0] for row in rows))
@@ -168,6 +186,13 @@ def _layout(rows: list[_Row], cell: float, style: _Style, *, titled: bool) -> _L
     lines = 2 if style.native and style.shared is not True and not layout.one_line else 1
     strip = 3.0 if style.shared is True else 9.0
     return replace(layout, under=strip + lines * 1.35 * layout.small_print)
+
+
+def _note_height(note: str, room: float) -> float:
+    """The height of the words below the grid, in points."""
+    if not note:
+        return 0.0
+    return 1.35 * _NOTE * len(wrap(note, font(round(_NOTE * 10)), room * 10, _NOTE_LINES))
 
 
 def _draw_labels(page: Page, layout: _Layout, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -179,81 +204,27 @@ def _draw_labels(page: Page, layout: _Layout, rows: Sequence[str], columns: Sequ
         page.text(x, y, label, 9, layout.high, lines=2, across="center", upwards=True)
 
 
-@dataclass(frozen=True)
-class _Row:
-    picture: Image.Image
-    maps: Sequence[npt.ArrayLike | None]
-    box: Box | None
-    display: Display
-
-
-def _rows(
-    pictures: Image.Image | Sequence[Image.Image],
-    maps: Sequence[Sequence[npt.ArrayLike | None]],
-    boxes: Box | Sequence[Box | None] | None,
-    display: Display | Sequence[Display],
-    row_labels: Sequence[str],
-    column_labels: Sequence[str],
-) -> list[_Row]:
-    """One record a row, with whatever was given once for all repeated."""
-    count = len(maps)
-    each_picture = [pictures] * count if isinstance(pictures, Image.Image) else list(pictures)
-    each_display: list[Display] = [display] * count if isinstance(display, str) else list(display)
-    each_box: list[Box | None]
-    if boxes is None or (len(boxes) == 4 and isinstance(boxes[0], Real)):
-        each_box = [cast("Box | None", boxes)] * count
-    else:
-        each_box = list(cast("Sequence[Box | None]", boxes))
-    if count == 0 or not column_labels:
-        raise ValueError("maps: give at least one row and one column")
-    given = {
-        "pictures": len(each_picture),
-        "boxes": len(each_box),
-        "display": len(each_display),
-        "row_labels": len(row_labels),
-    }
-    for name, length in given.items():
-        if length != count:
-            raise ValueError(f"{name}: {length} given for {count} rows of maps")
-    for index, row in enumerate(maps):
-        if len(row) != len(column_labels):
-            raise ValueError(f"maps[{index}]: {len(row)} maps for {len(column_labels)} columns")
-    return [_Row(*parts) for parts in zip(each_picture, maps, each_box, each_display, strict=True)]
-
-
-def _common_scale(rows: list[_Row]) -> Scale | None:
-    """The scale that all maps share, or None where no map has anything to draw."""
-    displays = {row.display for row in rows}
-    if len(displays) > 1:
-        names = ", ".join(map(repr, sorted(displays)))
-        raise ValueError(f"shared: rows with displays {names} have no scale in common")
-    display = rows[0].display
-    maps = [values for values in chain.from_iterable(row.maps for row in rows) if values is not None]
-    limits = shared_limits(maps, display)
-    return Scale(*limits, display) if limits else None
-
-
 def _draw_cell(
     page: Page,
     layout: _Layout,
     at: tuple[float, float],
-    row: _Row,
+    row: Row,
     small: Image.Image,
-    map: npt.ArrayLike | None,
+    cell: Cell,
     common: Scale | None,
     style: _Style,
 ) -> None:
     """One overlay, with the range of its map under it."""
     place = (*at, layout.wide, layout.high)
-    if map is None:
+    if cell.map is None:
         empty = page.picture(*place, Image.new("RGB", layout.pixels, (226, 226, 226)))
         say_on(empty, "no map", layout.wide, 8, "middle")
         return
     limits = (common.low, common.high) if common else None
-    own, scale = Scale.of(map, row.display), Scale.of(map, row.display, limits)
+    own, scale = Scale.of(cell.map, cell.display), Scale.of(cell.map, cell.display, limits)
     view = overlay(
         small,
-        map,
+        cell.map,
         box=scaled_box(row.box, row.picture.size, small.size),
         scale=scale,
         opacity=style.opacity,
@@ -265,7 +236,7 @@ def _draw_cell(
     axes = page.picture(*place, letterbox(view, layout.pixels))
     if scale.verdict is not None:
         say_on(axes, scale.verdict, layout.wide, 7.5, "below")
-    rows, columns = as_map(map).shape
+    rows, columns = as_map(cell.map).shape
     native = f"{rows}\N{MULTIPLICATION SIGN}{columns}" if style.native else ""
     _draw_range(page, layout, at, scale if style.shared == "row" else own, native, style)
 

@@ -162,6 +162,27 @@ def test_a_shared_scale_makes_colours_comparable() -> None:
     assert {"0 … 1", "0 … 4"} <= said(shared)
 
 
+@pytest.mark.parametrize("cell", [1.2, 2.5])
+def test_words_about_a_row_of_several_displays_stay_inside_and_clear_of_the_numbers(cell) -> None:
+    figure = grid_figure(
+        TALL,
+        [[VALUES, VALUES]],
+        row_labels=["r"],
+        column_labels=["a", "b"],
+        display=[["positive", "signed"]],
+        shared="row",
+        native=True,
+        cell=cell,
+    )
+
+    assert_inside(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    places = [t.get_window_extent(renderer) for t in figure.texts if t.get_text()]
+    assert not [(a, b) for a, b in combinations(places, 2) if a.overlaps(b)]
+    (note,) = [text for text in said(figure) if "share one scale" in text]
+    assert "…" not in note
+
+
 def test_a_row_may_have_its_own_box_and_display() -> None:
     maps = [[VALUES], [VALUES]]
     figure = grid_figure(
@@ -190,6 +211,8 @@ def test_a_row_may_have_its_own_box_and_display() -> None:
         ({"boxes": [None]}, "boxes: 1 given for 3 rows"),
         ({"display": ["signed"]}, "display: 1 given for 3 rows"),
         ({"display": ["signed", "range", "range"], "shared": True}, "no scale in common"),
+        ({"display": [["signed"], "range", "range"]}, r"display\[0\]: 1 given for 2 columns"),
+        ({"display": "red"}, "display 'red'"),
         ({"cell": 0.5}, "cell 0.5"),
     ],
 )
