@@ -115,6 +115,47 @@ def test_a_file_of_ones_own(visit, default_model, tmp_path):
     page.get_by_text("'broken.png' seems to be text.").wait_for()
 
 
+def press_language(page, name: str) -> None:
+    page.locator(".st-key-lang button", has_text=name).click()
+    page.locator(".interp-title", has_text="观察" if name == "中文" else "Look").wait_for()
+    idle(page)
+
+
+def test_the_language_changes_words_and_nothing_else(visit, tmp_path):
+    Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
+    page = visit(picture="upload", layer="blocks.2", smoothing="nearest", mode="split", method="hires-cam")
+    page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
+    page.locator(MAP, has_text="missile").wait_for(timeout=60_000)
+    idle(page)
+    before = page.url
+    shown = page.locator(".st-key-map img.over").get_attribute("src")
+    press_language(page, "中文")
+    assert page.locator(".st-key-map img.over").get_attribute("src") == shown
+    assert page.locator(".st-key-smoothing input").input_value() == "原始格点"
+    assert "Cells" not in page.locator("[data-testid=stMain]").inner_text()
+    assert "上传图片" in page.locator(".st-key-picture input").input_value()
+    press_language(page, "English")
+    assert page.locator(".st-key-map img.over").get_attribute("src") == shown
+    assert page.url == before
+    page.locator(".st-key-opacity input").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**opacity=0.65**")
+    assert page.locator(".st-key-map img.over").get_attribute("src") == shown
+
+
+def test_an_upload_goes_along_to_other_pages(visit, tmp_path):
+    Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
+    page = visit(picture="upload")
+    page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
+    page.locator(MAP, has_text="missile").wait_for(timeout=60_000)
+    page.get_by_role("link", name="Compare").click()
+    page.locator(".interp-title", has_text="Compare").wait_for()
+    page.locator(".interp-sight", has_text="mine.png").wait_for()
+    idle(page)
+    page.get_by_role("button", name="Take it away").click()
+    page.get_by_text("Choose a picture and a network").wait_for()
+
+
 def test_the_value_under_the_pointer(visit, default_model):
     page = visit(**{"class": "tiger cat"})
     found = interp.explain(default_model, SAMPLES / "cat_and_coffee.jpg", "tiger cat")
