@@ -39,7 +39,7 @@ from interp.models import DEFAULT_MODEL
 from interp.report import write_report
 from interp.views import Drawing
 
-LONGEST_NAME = 12
+LONGEST_NAME = 10
 MODES = {"overlay": "Overlay", "split": "Before and after", "three": "Three panels"}
 
 
@@ -145,8 +145,11 @@ def _stages(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> No
 
 
 def _end_of(layer: str) -> str:
-    """Return the end of a long name, by which layers differ."""
-    return layer if len(layer) <= LONGEST_NAME else f"…{layer[1 - LONGEST_NAME :]}"
+    """Return the last parts of a long name, by which layers differ."""
+    *before, end = layer.split(".")
+    while before and len(before[-1]) + 1 + len(end) <= LONGEST_NAME:
+        end = f"{before.pop()}.{end}"
+    return end
 
 
 def _take(sight: Sight, explanation: Explanation, drawing: Drawing) -> None:

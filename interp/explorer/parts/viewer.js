@@ -51,7 +51,7 @@ function cell(data, each, frames) {
   const under = image(data.images[each.under], "under");
   // One picture alone is no higher than the screen.
   if (data.rows.length === 1 && data.rows[0].length === 1) under.addEventListener("load", () => {
-    figure.style.maxWidth = `max(16rem, calc(70vh * ${under.naturalWidth / under.naturalHeight}))`;
+    figure.style.maxWidth = `max(16rem, calc(60vh * ${under.naturalWidth / under.naturalHeight}))`;
   });
   layers.append(under);
   const over = each.over === null ? null : image(data.images[each.over], "over");
