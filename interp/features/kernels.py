@@ -33,6 +33,7 @@ class TooSmallError(FeatureError):
 Border = Literal["valid", "zeros", "reflect"]
 Kernel = tuple[tuple[float, ...], ...]
 
+_LARGEST: Final = torch.finfo(torch.float32).max
 _THIRD: Final = 5 / 18
 _SIXTH: Final = 1 / 6
 
@@ -172,8 +173,8 @@ def parse_kernel(text: str) -> Tensor:
 def _number(word: str) -> float:
     # Not a Fraction of all: that of 1e9999999 is a whole number of ten million digits.
     value = float(Fraction(word)) if "/" in word else float(word)
-    if not math.isfinite(value):
-        raise ValueError(f"{word:.20} is not finite")
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"{word:.20} is not finite, or too large")
     return value
 
 

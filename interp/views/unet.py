@@ -89,6 +89,7 @@ def u_figure(
     over: bool = False,
     colormap: str | None = None,
     heading: str = "",
+    words: bool = True,
 ) -> Figure:
     """The U that everybody knows, with a map, the layer's name and the tensor's size in every box.
 
@@ -100,6 +101,8 @@ def u_figure(
         over: draw the maps over the picture.
         colormap: a key of `COLORMAPS`; the display's default where None.
         heading: one line above.
+        words: say in English what the colours mean, which arrow is a skip, and why a map has no colours.
+            Without them a page can say it in another language, whose letters the figure's font may lack.
 
     Returns:
         A figure of its own; no window and no global state of matplotlib knows it.
@@ -119,23 +122,23 @@ def u_figure(
     if any(level.encoder is None and level.decoder is None for level in levels[1:]):
         raise ViewError("levels: each needs an encoder or a decoder")
     rows = list(levels) if levels[0].encoder is None else [ULevel(None, None), *levels]
-    said = broken(_SENSE[display], 8, _WIDTH - 2 * _MARGIN, 2)
+    said = broken(_SENSE[display], 8, _WIDTH - 2 * _MARGIN, 2) if words else []
     top = _MARGIN + (18 if heading else 0) + 11 * len(said) + 8
     places, foot = _placed(len(rows), top, picture.height / picture.width)
     page = Page(_WIDTH, foot + _MARGIN)
     page.text(_MARGIN, _MARGIN + 5, heading, 11, _WIDTH - 2 * _MARGIN, bold=True)
     lines_at(page, _MARGIN, _MARGIN + (18 if heading else 0), said, 8, _WIDTH - 2 * _MARGIN, muted=True)
-    style = (picture if over else None, display, colormap)
+    style = (picture if over else None, display, colormap, words)
     for number, (row, (left, right)) in enumerate(zip(rows, places[:-1], strict=True)):
         if number == 0:
-            _draw_words(page, left, "picture", f"{picture.height} × {picture.width}", "")
+            _draw_words(page, left, "picture" if words else "", f"{picture.height} × {picture.width}", "")
             place_picture(page, picture, left.left, left.top, left.width, left.height)
         if row.encoder is not None:
             _draw_box(page, left, row.encoder, *style)
         if row.decoder is not None:
             _draw_box(page, right, row.decoder, *style)
     _draw_box(page, places[-1][0], bottleneck, *style)
-    _draw_arrows(page, rows, places)
+    _draw_arrows(page, rows, places, "skip" if words else "")
     return page.figure
 
 
@@ -165,6 +168,7 @@ def _draw_box(
     picture: Image.Image | None,
     display: Display,
     colormap: str | None,
+    words: bool,
 ) -> None:
     scale = Scale.of(box.values, display)
     # As many as the page prints, so that nothing blurs the cells.
@@ -177,7 +181,8 @@ def _draw_box(
             picture.resize((width, height)), box.values, scale=scale, colormap=colormap, words=False
         )
     place_picture(page, shown, place.left, place.top, place.width, place.height)
-    _draw_words(page, place, box.name, " × ".join(map(str, box.shape)), said_range(scale))
+    values = said_range(scale) if words or scale.verdict is None else ""
+    _draw_words(page, place, box.name, " × ".join(map(str, box.shape)), values)
 
 
 def _draw_words(page: Page, place: _Place, name: str, size: str, values: str) -> None:
@@ -190,7 +195,9 @@ def _draw_words(page: Page, place: _Place, name: str, size: str, values: str) ->
         page.text(x, place.top + place.height + 7, values, 7.5, room, muted=True, across="center")
 
 
-def _draw_arrows(page: Page, rows: Sequence[ULevel], places: Sequence[tuple[_Place, _Place]]) -> None:
+def _draw_arrows(
+    page: Page, rows: Sequence[ULevel], places: Sequence[tuple[_Place, _Place]], skip: str
+) -> None:
     bottom = places[-1][0]
     beside = list(zip(rows, places, strict=False))
     down = [left for number, (row, (left, _)) in enumerate(beside) if row.encoder or number == 0]
@@ -208,7 +215,7 @@ def _draw_arrows(page: Page, rows: Sequence[ULevel], places: Sequence[tuple[_Pla
         start, end, y = left.left + left.width + 5, right.left - 5, left.middle[1]
         _draw_arrow(page, (start, y), (end, y), BLUE)
         if number == 0:
-            page.text((start + end) / 2, y - 7, "skip", 8.5, 80, across="center")
+            page.text((start + end) / 2, y - 7, skip, 8.5, 80, across="center")
 
 
 def _under(place: _Place) -> tuple[float, float]:

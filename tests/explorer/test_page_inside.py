@@ -319,6 +319,25 @@ def test_a_place_that_the_network_does_not_see_is_said():
     assert opened("inside", inside="field", inside_place="0.99,x").warning.values == []
 
 
+def test_a_place_that_the_network_does_not_see_has_no_code_that_would_fail():
+    app = opened("inside", picture="cat.jpg", inside="field", inside_place="0.001,0.001")
+    assert [each.language for each in app.code if each.language in ("python", "bash")] == []
+    app = opened("inside", picture="cat.jpg", inside="field", inside_place="0.5,0.5")
+    assert {"python", "bash"} <= {each.language for each in app.code}
+
+
+@pytest.mark.parametrize("number_", ["1e308", "1e39", "-1e39", "inf", "nan"])
+def test_numbers_that_no_kernel_holds_are_none(number_):
+    text = f"0 0 0; 0 {number_} 0; 0 0 0"
+    assert inside_kernel.read(text) is None
+    app = opened("inside", picture="cat.jpg", inside="kernel", inside_numbers=text)
+    assert app.selectbox(key="inside_preset").value == "sobel-x"
+
+
+def test_the_largest_numbers_give_no_failure():
+    opened("inside", picture="cat.jpg", inside="kernel", inside_numbers="3e38 " * 8 + "3e38")
+
+
 def test_the_dashed_line_and_the_tiles_stay_inside_the_picture(model):
     picture = Image.new("RGB", (90, 60), "white")
     before = np.asarray(picture).copy()

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from command import interp as command
+from command import save_classifier
 from explorer_app import checked, forget, opened, words
 from PIL import Image
 
@@ -20,6 +21,7 @@ from interp.explorer.networks import network_of
 from interp.explorer.pages import report as page
 from interp.explorer.pages import report_made
 from interp.explorer.pages.report_made import Asked, Given, cleaned, made, of_samples
+from interp.explorer.settings import RUNS
 from interp.explorer.working import KEPT, SHARE, _shares
 
 ROOT = Path(interp.__file__).parents[1]
@@ -240,3 +242,16 @@ def test_code_and_command_of_the_page_write_the_report(tmp_path, few, monkeypatc
     rows = pq.read_table("report/maps.parquet").to_pylist()
     assert {row["method"] for row in rows} == {"layer-cam"}
     assert next(row["target"] for row in rows if row["error"] is None) == "espresso"
+
+
+def test_added_classes_do_not_outlive_their_network(tmp_path, monkeypatch):
+    first, second = (str(save_classifier(tmp_path / name)) for name in ("first", "second"))
+    monkeypatch.setenv(RUNS, str(tmp_path))
+    forget()
+    app = opened("report", model=first, report_classes="1")
+    assert app.session_state["report_classes"] == ["1"]
+    checked(app.run())
+    assert app.session_state["report_classes"] == ["1"]
+    checked(app.selectbox(key="model").set_value(second).run())
+    assert app.session_state["report_classes"] == []
+    assert "report_classes" not in app.query_params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shlex
 from pathlib import Path
@@ -17,6 +18,7 @@ import interp
 from interp import targets
 from interp.explorer.networks import network_of
 from interp.explorer.page import Sight
+from interp.explorer.pages import segmentation, segmentation_u
 from interp.explorer.pages.segmentation_asked import context_share, question
 from interp.explorer.pages.segmentation_views import classes_over
 from interp.explorer.parts import Picked
@@ -25,7 +27,7 @@ from interp.explorer.settings import PICTURES, RUNS
 from interp.explorer.words import plain
 from interp.features import levels_of
 from interp.methods import methods
-from interp.views import class_colours
+from interp.views import class_colours, u_figure
 
 
 @pytest.fixture(scope="module")
@@ -189,11 +191,12 @@ def test_every_level_is_on_offer_and_the_bottleneck_comes_first(street):
     found = levels_of(interp.load(street))
     slider = page.select_slider(key="layer")
     assert slider.value == found.bottleneck
-    assert [option.split(" · ")[1] for option in slider.options] == list(found.layers)
+    # Nothing of a name is markup.
+    assert [option.split(" · ")[1] for option in slider.options] == [plain(name) for name in found.layers]
     slider.set_value(found.layers[-1])
     checked(page.run())
     assert f"layer='{found.layers[-1]}'" in page.code[0].value
-    assert f"Decoder 48×64 · {found.layers[-1]}" in slider.options
+    assert plain(f"Decoder 48×64 · {found.layers[-1]}") in slider.options
 
 
 @pytest.mark.parametrize("method", [method.name for method in methods()])
@@ -213,6 +216,60 @@ def test_the_u_is_drawn_with_activations_or_with_the_map(street, shows):
     assert "The U with pictures in it" in words(page)
     page.toggle(key="u_over").set_value(True)
     checked(page.run())
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The titles that the viewer was last given, and what they say of the maps."""
+    last: list[str] = []
+
+    def look(key, rows, **_named):
+        last[:] = [text for row in rows for cell in row for text in (cell.title, cell.alt)]
+
+    monkeypatch.setattr(segmentation, "viewer", look)
+    return last
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "（预测为它的区域）"),
+        ({"place": "0.5,0.5"}, "，位置 (0.51, 0.51)"),
+        ({"place": "0.2,0.3,0.5,0.5"}, "，方框 (0.20, 0.30) – (0.50, 0.50)"),
+    ],
+)
+def test_what_a_map_is_about_is_said_in_chinese(street, seen, asked, said):
+    page = page_of(street, lang="zh", u_shows="map", **asked)
+    assert any(said in text for text in seen)
+    assert not any("predicted" in text or "in the box" in text for text in seen)
+    assert any(said in each.value.replace("\\", "") for each in page.caption)
+
+
+@pytest.mark.parametrize("shows", ["activation", "map"])
+def test_the_u_has_english_words_on_an_english_page_only(street, monkeypatch, shows):
+    drawn = []
+
+    def draws(*args, **named):
+        drawn.append((named["heading"], named["words"]))
+        return u_figure(*args, **named)
+
+    monkeypatch.setattr(segmentation_u, "u_figure", draws)
+    forget()
+    page = page_of(street, u_shows=shows, lang="zh")
+    assert drawn == [("", False)]
+    assert any("每张图各用自己的色标" in each.value for each in page.caption)
+    page_of(street, u_shows=shows)
+    assert drawn[1][0]
+    assert drawn[1][1]
+
+
+@pytest.mark.parametrize(
+    ("outside", "said"), [(0.996, "> 99 %"), (0.004, "< 1 %"), (1.0, "100 %"), (0.0, "0 %"), (0.5, "50 %")]
+)
+def test_nearly_all_evidence_is_not_called_all(street, monkeypatch, outside, said):
+    monkeypatch.setattr(segmentation, "context_share", lambda *_: outside)
+    page = "".join(each.value for each in page_of(street, place="0.5,0.5").get("html"))
+    assert f"<br>{html.escape(said)} of the positive evidence" in page
 
 
 def test_another_picture_forgets_the_place(street):

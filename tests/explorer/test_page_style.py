@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import interp
+from interp.explorer.networks import Network
 from interp.explorer.pages import style as page
 from interp.explorer.pages import style_matrices
+from interp.explorer.pictures import opened_sample
 from interp.features import FeatureError, cosine, invert, nearest_by_style, style, style_distances
 
 LAYERS = ["blocks.1.0.bn1.act", "blocks.2.0.bn1.act", "blocks.3.0.bn1.act", "blocks.5.0.bn1.act", "bn2.act"]
@@ -189,7 +192,7 @@ def test_second_picture_that_is_none_gets_a_sentence():
     app = uploaded(b"hello")
     assert not app.exception
     (said,) = [error.value for error in app.error]
-    assert "mine.png" in said
+    assert r"mine\.png" in said
 
 
 def test_folder_with_one_sample_has_no_nearest_ones(tmp_path, monkeypatch):
@@ -199,6 +202,51 @@ def test_folder_with_one_sample_has_no_nearest_ones(tmp_path, monkeypatch):
     assert "Which samples have the nearest style?" not in words(opened("style"))
 
 
+def test_broken_sample_spoils_neither_the_page_nor_the_nearest_ones(tmp_path, monkeypatch):
+    for name in ("cat.jpg", "coffee.jpg"):
+        (tmp_path / name).write_bytes((Path("sample_images") / name).read_bytes())
+    (tmp_path / "a_broken.jpg").write_text("hello")
+    (tmp_path / "z_broken.jpg").write_text("hello")
+    (tmp_path / "z_link.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    monkeypatch.setenv("INTERP_APP_PICTURES", str(tmp_path))
+    forget()
+    app = opened("style", picture="cat.jpg")
+    assert app.session_state["style_with"] == "coffee.jpg"
+    assert "How far are the two apart in style?" in words(app)
+    checked(app.button(key="begin-style-nearest").click().run())
+    assert any("coffee (" in text for text in alternative_texts(app))
+
+
+def test_sample_that_is_chosen_and_broken_gets_a_sentence_beside_the_others(tmp_path, monkeypatch):
+    (tmp_path / "cat.jpg").write_bytes(Path("sample_images/cat.jpg").read_bytes())
+    (tmp_path / "broken.jpg").write_text("hello")
+    monkeypatch.setenv("INTERP_APP_PICTURES", str(tmp_path))
+    forget()
+    app = opened("style", check=False, picture="cat.jpg", style_with="broken.jpg")
+    assert not app.exception
+    assert ["broken" in error.value for error in app.error] == [True]
+    assert "cat" in app.selectbox(key="style_with").options
+
+
+def test_names_of_one_visitor_are_not_those_of_the_next(model):
+    forget()
+    network = Network(model, "efficientnet_lite0", "")
+    cat, coffee = (opened_sample(f"sample_images/{name}.jpg") for name in ("cat", "coffee"))
+    page.styles(network, replace(cat, name="secret.png", path=None), coffee)
+    assert page.styles(network, cat, coffee).pictures == ("cat.jpg", "coffee.jpg")
+
+
+def test_failure_of_the_matrices_alone_is_a_sentence_above_the_rest(monkeypatch):
+    def broken(*_args):
+        raise FeatureError("this *is* broken.")
+
+    monkeypatch.setattr(style_matrices, "cosines", broken)
+    app = opened("style", check=False, picture="cat.jpg")
+    assert not app.exception
+    assert [each.value for each in app.error] == [r"this \*is\* broken\."]
+    assert "Which samples have the nearest style?" in words(app)
+
+
 def test_network_without_a_grid_gets_its_sentence(monkeypatch):
     def refuses(*_args):
         raise FeatureError("there is no activation on a grid.")
@@ -206,5 +254,5 @@ def test_network_without_a_grid_gets_its_sentence(monkeypatch):
     monkeypatch.setattr(page, "style", refuses)
     forget()
     app: AppTest = opened("style", check=False, picture="cat.jpg")
-    assert [each.value for each in app.error] == ["there is no activation on a grid."]
+    assert [each.value for each in app.error] == [r"there is no activation on a grid\."]
     assert not app.exception

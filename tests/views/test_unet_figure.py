@@ -51,6 +51,18 @@ def test_every_box_has_its_name_and_size_and_arrows_join_them():
     assert len(figure.axes) == 1 + 5 + 1
 
 
+def test_without_words_there_are_only_names_and_numbers():
+    zeros = UBox("flat", (3, 4, 4), np.zeros((4, 4), np.float32))
+    rows = [*levels()[:2], ULevel(zeros, None)]
+    figure = u_figure(Image.new("RGB", (160, 120)), rows, box("bottom", 64, 2, 2), words=False)
+    assert_inside(figure)
+    said = words(figure)
+    for each in ("picture", "skip", "scale", "all"):
+        assert each not in said
+    for each in ("flat", "120 × 160", "64 × 2 × 2", "0 … 1"):
+        assert each in said
+
+
 def test_the_picture_has_a_row_of_its_own_where_the_encoder_keeps_its_size():
     rows = [ULevel(box("down", 4, 8, 8), box("up", 4, 8, 8), True)]
     small = u_figure(Image.new("RGB", (80, 80)), rows, box("bottom", 8, 4, 4))

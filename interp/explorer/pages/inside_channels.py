@@ -110,7 +110,10 @@ def _question(sight: Sight, order: str, found: Activation) -> str:
     if order == "class" and sight.network.model.task == "image":
         return say("Which channels add detail to the picture that the network makes?")
     if order == "class" and found.contributions is not None:
-        return say("Which channels say “{name}”?", name=plain(found.contributions.target))
+        target = found.contributions.target
+        if (name := target.removesuffix(", where it is predicted")) != target:
+            target = say("{name}, where it is predicted", name=name)
+        return say("Which channels say “{name}”?", name=plain(target))
     return say("What does each channel find in the picture?")
 
 

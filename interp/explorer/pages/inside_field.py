@@ -241,7 +241,9 @@ def _take(sight: Sight, layer: str, field: ReceptiveField | None, pixel: tuple[f
         model=asked_model(sight.network),
     )
     st.subheader(say("Take it home"), anchor=False)
-    take_home("inside-field", downloads, python, command, note_on(sight.picture))
+    # Of a place that the network does not see there is nothing to make.
+    python_, command_ = (None, None) if field is None else (python, command)
+    take_home("inside-field", downloads, python_, command_, note_on(sight.picture))
 
 
 def _figure(field: ReceptiveField, picture: Image.Image) -> bytes:

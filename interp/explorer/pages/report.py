@@ -8,9 +8,10 @@ from functools import partial
 import streamlit as st
 
 from interp.explorer import links
-from interp.explorer.asking import choose_method, class_titles, default_layer, layer_title, stage_layers
+from interp.explorer.asking import choose_method, default_layer, layer_title, stage_layers
 from interp.explorer.networks import Network
 from interp.explorer.page import Page
+from interp.explorer.pages.classes import ready_classes
 from interp.explorer.pages.report_made import Asked, Given, Made, made, of_samples, of_uploads
 from interp.explorer.pages.report_shown import TOP, show
 from interp.explorer.parts import as_jpeg
@@ -102,12 +103,10 @@ def _choose_what(network: Network) -> Asked:
         format_func=partial(layer_title, network),
         persist_state="session",
     )
-    titles = list(class_titles(network).values())
-    options = [str(index) for index in range(len(titles))]
-    links.remember("report_classes", [], options)
+    titles = ready_classes(network, "report_classes")
     st.multiselect(
         say("Classes to explain in every picture"),
-        options,
+        [str(index) for index in range(len(titles))],
         key="report_classes",
         format_func=lambda index: titles[int(index)],
         placeholder=say("any class"),

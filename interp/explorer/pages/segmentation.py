@@ -31,6 +31,7 @@ from interp.explorer.pages.segmentation_views import (
     legend,
     level_tiles,
     roles,
+    target_title,
 )
 from interp.explorer.parts import Picked, choices, viewer
 from interp.explorer.words import plain, problem, say
@@ -175,6 +176,9 @@ def _view(sight: Sight, explanation: Explanation, drawing: Drawing, picked: Pick
         persist_state="session",
         required=True,
     )
+    target = explanation.target
+    assert isinstance(target, RegionTarget)
+    explanation = replace(explanation, target=replace(target, name=target_title(sight.network, target)))
     cell = cell_of(explanation, drawing, explanation.title)
     bare = replace(cell, note="", scale=None, ends=(), values=None)
     cells = {
@@ -214,7 +218,7 @@ def _answer(sight: Sight, asked: Question, explanation: Explanation) -> None:
             second = say("The map has no positive evidence.")
         else:
             second = say(
-                "{share} % of the positive evidence lies outside the region.", share=f"{100 * outside:.0f}"
+                "{share} % of the positive evidence lies outside the region.", share=_rounded(outside)
             )
     else:
         second = say("This method shows what is active, whatever is asked.")
@@ -234,7 +238,7 @@ def _levels(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> No
     tiles = level_tiles(sight, found, drawing)
     choices("levels", say("Levels of the network"), tiles, st.session_state["layer"], "strip", "layer")
     if len(found) > 1:
-        titles = {layer: f"{role} {size} · {layer}" for layer, (role, size) in roles(sight).items()}
+        titles = {layer: plain(f"{role} {size} · {layer}") for layer, (role, size) in roles(sight).items()}
         st.select_slider(
             say("Layer"), list(found), key="layer", format_func=titles.__getitem__, persist_state="session"
         )

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import streamlit as st
 
+from interp.dense import RegionTarget
 from interp.explorer import links
 from interp.explorer.figures import as_png_bytes
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
 from interp.explorer.pages.segmentation_asked import Question, answered, levels
 from interp.explorer.pages.segmentation_taking import take_u
+from interp.explorer.pages.segmentation_views import target_title
 from interp.explorer.pictures import Chosen
-from interp.explorer.words import say
+from interp.explorer.words import language, plain, say
 from interp.features import strip_of
 from interp.methods import Method, get
 from interp.views import Drawing, UBox, ULevel, u_figure
 
 SHOWS, OVER = "u_shows", "u_over"
+SCALES = {
+    "positive": "Each map on its own scale from 0.",
+    "signed": "Each map on its own scale; white is 0, blue below and red above.",
+    "range": "Each map on its own scale, from its lowest to its highest value.",
+}
 U_SHOWS = {"activation": "Mean activation", "map": "The chosen map"}
 
 
@@ -55,7 +62,13 @@ def draw_u(sight: Sight, asked: Question | None, method: Method, drawing: Drawin
     if st.session_state[SHOWS] == "map" and asked is None:
         left.info(say("There is no map yet; the boxes show mean activations."))
     colormap = None if about is None else drawing.colormap
-    png = u_picture(sight.network, sight.picture, about, method.name, st.session_state[OVER], colormap)
+    # The figure's font may have no Chinese letters, so its words stand above it there.
+    worded = language() == "en"
+    if not worded:
+        left.caption(plain(_in_words(sight, about, method)))
+    png = u_picture(
+        sight.network, sight.picture, about, method.name, st.session_state[OVER], colormap, worded
+    )
     alt = say(
         "A drawing of the network as a U: {count} levels with a map in each, bottleneck {layer}.",
         count=len(levels(sight.network).rows) + 1,
@@ -66,13 +79,37 @@ def draw_u(sight: Sight, asked: Question | None, method: Method, drawing: Drawin
         take_u(sight, png)
 
 
+def _in_words(sight: Sight, asked: Question | None, method: Method) -> str:
+    """Return what the U shows, and what its colours mean."""
+    scale = SCALES["range" if asked is None else method.display]
+    if asked is None:
+        return f"{say('Mean activation')} · {sight.network.model.name}. {say(scale)}"
+    first = next(
+        iter(
+            answered(sight.network, sight.picture, asked, method.name, levels(sight.network).layers).values()
+        )
+    )
+    assert isinstance(first.target, RegionTarget)
+    title = target_title(sight.network, first.target)
+    return f"{title} · {method.title}. {say(scale)}"
+
+
 @st.cache_data(
     max_entries=16, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda chosen: chosen.digest}
 )
 def u_picture(
-    network: Network, picture: Chosen, asked: Question | None, method: str, over: bool, colormap: str | None
+    network: Network,
+    picture: Chosen,
+    asked: Question | None,
+    method: str,
+    over: bool,
+    colormap: str | None,
+    worded: bool,
 ) -> bytes:
-    """Return the U as PNG: with the maps that answer a question, or with mean activations."""
+    """Return the U as PNG: with the maps that answer a question, or with mean activations.
+
+    Without its English words unless it is `worded`.
+    """
     model, found = network.model, levels(network)
     if asked is None:
         strip = strip_of(model, picture.picture, found.layers, average="mean")
@@ -96,6 +133,7 @@ def u_picture(
         display="range" if asked is None else get(method).display,
         over=over,
         colormap=colormap,
-        heading=heading,
+        heading=heading if worded else "",
+        words=worded,
     )
     return as_png_bytes(figure)

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from interp.dense import RegionTarget
 from interp.explanation import Explanation
 from interp.explorer.asking import areas, logits
 from interp.explorer.drawing import LONGEST, stage_tile
@@ -59,6 +60,17 @@ def _classes_layers(network: Network, picture: Chosen) -> tuple[str, str]:
     across, down = small.width / picture.picture.width, small.height / picture.picture.height
     box = Box(box.left * across, box.top * down, box.right * across, box.bottom * down)
     return as_jpeg(small), as_jpeg(classes_over(small, box, logits(network, picture).numpy()))
+
+
+def target_title(network: Network, target: RegionTarget) -> str:
+    """Return what a map is about, in the visitor's language."""
+    name = network.model.labels[target.index]
+    if target.place is None:
+        return say("{name}, where it is predicted", name=name)
+    corners = [f"({x:.2f}, {y:.2f})" for x, y in zip(target.place[::2], target.place[1::2], strict=True)]
+    if len(corners) == 1:
+        return say("{name} at {place}", name=name, place=corners[0])
+    return say("{name} in the box {place}", name=name, place=" – ".join(corners))
 
 
 def legend(sight: Sight, names: list[str]) -> list[Choice]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import ImageOps
 
 from interp.explorer import links
 from interp.explorer.figures import as_png_bytes
@@ -21,15 +20,13 @@ from interp.explorer.page import Page, Sight
 from interp.explorer.pages.style_made import draw_nearest, draw_painting
 from interp.explorer.pages.style_matrices import draw_all_layers, draw_matrices, forget_channel
 from interp.explorer.parts import Choice, choices
-from interp.explorer.pictures import MEGABYTES, UPLOAD, Chosen, brought, opened_sample, sample_pictures
+from interp.explorer.pictures import GALLERY, UPLOAD, Chosen, opened_sample, sample_pictures, tile, uploaded
 from interp.explorer.settings import Settings
 from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import say
 from interp.features import Style, StyleDistances, style, style_distances
-from interp.images import SUFFIXES
 from interp.models import DEFAULT_MODEL
 
-TILE = 96
 # Relative distances of Gram matrices, and what people would say of them.
 VERDICTS = (
     (1e-6, "The same style: every two features occur together as often in both."),
@@ -47,6 +44,7 @@ def draw(sight: Sight) -> None:
         st.subheader(say("Compare with which picture?"), anchor=False)
         other = _choose_other(sight.picture)
     if other is None:
+        st.info(say("Choose a second picture: a sample, or a file of yours."))
         return
     found = styles(sight.network, sight.picture, other)
     with right:
@@ -62,10 +60,10 @@ def _choose_other(first: Chosen) -> Chosen | None:
     """Draw the choice of the second picture and return it, or None after a sentence."""
     samples = {path.name: path for path in sample_pictures(str(Settings.of().pictures))}
     names = [*samples, UPLOAD]
-    links.remember(
-        "style_with", next((name for name in reversed(samples) if name != first.name), UPLOAD), names
-    )
-    tiles = [Choice(name, _words(name), image=_tile(path)) for name, path in samples.items()]
+    small = {name: tile(path) for name, path in list(samples.items())[:GALLERY]}
+    readable = [name for name, image in small.items() if image is not None and name != first.name]
+    links.remember("style_with", readable[-1] if readable else UPLOAD, names)
+    tiles = [Choice(name, _words(name), image=image) for name, image in small.items()]
     choices(
         "style-gallery", say("Second picture"), tiles, st.session_state["style_with"], "tiles", "style_with"
     )
@@ -80,33 +78,22 @@ def _choose_other(first: Chosen) -> Chosen | None:
     name = st.session_state["style_with"]
     if name != UPLOAD:
         return opened_sample(str(samples[name]))
-    file = st.file_uploader(
-        say("A picture of your own"),
-        type=[ending.lstrip(".") for ending in SUFFIXES],
-        key="style_uploaded",
-        max_upload_size=MEGABYTES,
-        help=say("It is read here and kept nowhere."),
-    )
-    if file is None:
-        st.info(say("Choose a second picture: a sample, or a file of yours."))
-        return None
-    return brought(file)
+    return uploaded("style_uploaded", say("A picture of your own"))
 
 
 def _words(name: str) -> str:
     return say("Upload a picture …") if name == UPLOAD else Path(name).stem.replace("_", " ")
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _tile(path: Path) -> Any:
-    return ImageOps.fit(opened_sample(str(path)).picture, (TILE, TILE))
+def styles(network: Network, first: Chosen, second: Chosen) -> Style:
+    """Return the Gram matrices of two pictures at the last activation of each grid; not to be changed."""
+    # Sessions share what is kept, and one of them may call the same picture otherwise.
+    return replace(_styles(network, first, second), pictures=(first.name, second.name))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda c: c.digest})
-def styles(network: Network, first: Chosen, second: Chosen) -> Style:
-    """Return the Gram matrices of two pictures at the last activation of each grid; not to be changed."""
-    found = style(network.model, [first.picture, second.picture])
-    return replace(found, pictures=(first.name, second.name))
+def _styles(network: Network, first: Chosen, second: Chosen) -> Style:
+    return style(network.model, [first.picture, second.picture])
 
 
 def _how_far(found: Style, other: Chosen) -> None:

@@ -48,7 +48,8 @@ def draw_nearest(sight: Sight) -> None:
     st.subheader(say("Which samples have the nearest style?"), anchor=False)
     found = job(
         "style-nearest",
-        (sight.network.name, sight.network.version, sight.picture.digest, files),
+        # A sample is passed over among the others, its copy is not.
+        (sight.network.name, sight.network.version, sight.picture.digest, sight.picture.path, files),
         partial(_nearest, sight, files),
         button=say("Compare with all samples"),
         about=say("{count} pictures, a few seconds.", count=len(files)),

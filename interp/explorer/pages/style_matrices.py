@@ -14,6 +14,7 @@ from interp.explorer.figures import as_png_bytes, scrolled
 from interp.explorer.page import Sight
 from interp.explorer.parts import Cell, as_png, viewer
 from interp.explorer.pictures import Chosen
+from interp.explorer.sentences import told_on_page
 from interp.explorer.words import plain, say
 from interp.features import Style, cosine, dead_channels, layer_distances, neighbours, style_distances
 from interp.views import Scale, bar, heat, number, shared_limits, style_distance_figure
@@ -45,6 +46,11 @@ def cosines(found: Style, layer: str) -> Matrices:
 @st.fragment
 def draw_matrices(sight: Sight, other: Chosen, found: Style) -> None:
     """Draw a layer's matrices, and who fires together with a channel."""
+    with told_on_page():
+        _draw_matrices(sight, other, found)
+
+
+def _draw_matrices(sight: Sight, other: Chosen, found: Style) -> None:
     st.subheader(say("Which features occur together?"), anchor=False)
     links.remember("style_layer", found.layers[len(found.layers) // 2], found.layers)
     st.selectbox(
