@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command import interp as command
-from explorer_app import checked, opened, words
+from command import save_classifier
+from explorer_app import checked, forget, opened, words
 
 import interp
 from interp.explanation import Explanations
@@ -21,8 +22,9 @@ from interp.explorer.pages import compare, compare_grid, compare_maps
 from interp.explorer.pages.compare_maps import Asked, groups, is_quick, sought
 from interp.explorer.pages.compare_taking import npz
 from interp.explorer.pictures import opened_sample
+from interp.explorer.settings import RUNS
 from interp.methods import get, methods
-from interp.views import number, shared_limits
+from interp.views import ViewError, number, shared_limits
 
 ROOT = Path(interp.__file__).parents[1]
 PICTURE = "sample_images/cat_and_coffee.jpg"
@@ -208,9 +210,8 @@ def test_link_opens_the_same_view_and_nonsense_the_default(seen):
         "smoothing": "nearest",
     }
     app = opened("compare", **asked)
-    assert {
-        key: value[0] if isinstance(value, list) else value for key, value in app.query_params.items()
-    } == asked
+    listed = {key: [value] if isinstance(value, str) else value for key, value in app.query_params.items()}
+    assert {key: ",".join(value) for key, value in listed.items()} == asked
     assert [cell.title.split("  ")[0] for cell in seen["rows"][0]] == ["goldfish", "great white shark"]
     wrong = dict.fromkeys(asked, "../x") | {"compare_across": "layer", "compare_down": "layer"}
     app = opened("compare", **wrong)
@@ -314,3 +315,26 @@ def test_python_of_a_grid_with_empty_cells_runs(seen, tmp_path, monkeypatch):
     assert {each.values.tobytes() for each in names["found"]} == drawn
     lines = app.code[1].value.splitlines()
     assert [line.rpartition("--out ")[2] for line in lines] == ["compared-1", "compared-2"]
+
+
+def test_added_classes_do_not_outlive_their_network(seen, tmp_path, monkeypatch):
+    first, second = (str(save_classifier(tmp_path / name)) for name in ("first", "second"))
+    monkeypatch.setenv(RUNS, str(tmp_path))
+    forget()
+    app = opened("compare", model=first, compare_classes="1")
+    assert app.session_state["compare_classes"] == ["1"]
+    checked(app.run())
+    assert app.session_state["compare_classes"] == ["1"]
+    checked(app.selectbox(key="model").set_value(second).run())
+    assert app.session_state["compare_classes"] == []
+    assert "compare_classes" not in app.query_params
+
+
+def test_failure_of_the_grid_alone_is_a_sentence(monkeypatch):
+    def broken(*_args, **_named):
+        raise ViewError("this *is* broken.")
+
+    monkeypatch.setattr(compare_grid, "viewer", broken)
+    app = opened("compare", check=False)
+    assert not app.exception
+    assert [each.value for each in app.error] == [r"this \*is\* broken\."]

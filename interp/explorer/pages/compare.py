@@ -10,13 +10,13 @@ from interp.explorer import links
 from interp.explorer.asking import (
     asked_class,
     class_names,
-    class_titles,
     default_layer,
     layer_title,
     predicted,
     stage_layers,
 )
 from interp.explorer.page import Page, Sight
+from interp.explorer.pages.classes import ready_classes
 from interp.explorer.pages.compare_grid import grid
 from interp.explorer.pages.compare_maps import Asked, Maps, is_quick, maps, sought
 from interp.explorer.words import say
@@ -72,14 +72,12 @@ def _choose_methods() -> tuple[str, ...]:
 
 
 def _choose_classes(sight: Sight) -> tuple[int, ...]:
-    titles = list(class_titles(sight.network).values())
-    options = [str(index) for index in range(len(titles))]
-    links.remember(CLASSES, [], options)
+    titles = ready_classes(sight.network, CLASSES)
     _take_over(sight)
     links.remember(TOP, 2, LIKELIEST)
     st.multiselect(
         say("Classes to add"),
-        options,
+        [str(index) for index in range(len(titles))],
         key=CLASSES,
         format_func=lambda index: titles[int(index)],
         placeholder=say("any class"),

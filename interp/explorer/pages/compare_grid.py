@@ -16,6 +16,7 @@ from interp.explorer.page import Sight
 from interp.explorer.pages.compare_maps import Asked, Key, Maps
 from interp.explorer.pages.compare_taking import take
 from interp.explorer.parts import Cell, as_jpeg, as_png, viewer
+from interp.explorer.sentences import told_on_page
 from interp.explorer.words import say, told
 from interp.methods import get
 from interp.views import Display, Drawing, Scale, offered_for, overlay, shared_limits
@@ -33,6 +34,11 @@ Place = dict[str, int | str]
 @st.fragment
 def grid(sight: Sight, asked: Asked, found: Maps) -> None:
     """Draw what changes without asking the network again."""
+    with told_on_page():
+        _grid(sight, asked, found)
+
+
+def _grid(sight: Sight, asked: Asked, found: Maps) -> None:
     across, down, shared = _choose_places()
     stage = st.container()
     drawing = _choose_drawing(asked)
