@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 from dataclasses import replace
 from itertools import product
@@ -16,13 +17,16 @@ from command import save_classifier
 from explorer_app import checked, forget, opened, words
 
 import interp
+from interp.arranging import arrange
 from interp.explanation import Explanations
 from interp.explorer.networks import network_of
 from interp.explorer.pages import compare, compare_grid, compare_maps
 from interp.explorer.pages.compare_maps import Asked, groups, is_quick, sought
 from interp.explorer.pages.compare_taking import npz
+from interp.explorer.parts import Cell
 from interp.explorer.pictures import opened_sample
 from interp.explorer.settings import RUNS
+from interp.images import Box, Preprocess
 from interp.methods import get, methods
 from interp.views import ViewError, number, shared_limits
 
@@ -161,7 +165,67 @@ def test_too_many_get_a_sentence_with_their_number(seen):
     assert not seen
     app.segmented_control(key="compare_likeliest").set_value(1)
     checked(app.run())
-    assert (len(seen["rows"]), {len(row) for row in seen["rows"]}) == (5, {len(methods())})
+    assert f"{len(methods()) * 5} maps of at most 60" in words(app)
+    joined = [sum(map(len, rows)) for _, rows in _titled(seen)]
+    assert joined == [len(methods())] * 5
+
+
+def _titled(seen):
+    """Return each title with the lines that stand under it."""
+    found = []
+    for title, row in zip(seen["titles"], seen["rows"], strict=True):
+        if title:
+            found.append((title, []))
+        found[-1][1].append(row)
+    return found
+
+
+def test_too_many_leave_what_was_drawn_before(seen):
+    every = ",".join(method.name for method in methods())
+    app = opened("compare", compare_methods=every, compare_likeliest="1")
+    before = [cell.values for row in seen["rows"] for cell in row]
+    assert "Below is what was drawn before" not in words(app)
+    seen.clear()
+    app.session_state["compare_layers"] = list(STAGES)
+    app.segmented_control(key="compare_likeliest").set_value(2)
+    checked(app.run())
+    assert f"{len(methods()) * 10} maps of at most 60" in words(app)
+    assert "choose fewer methods, layers or classes" in words(app)
+    assert "Below is what was drawn before" in words(app)
+    after = [cell.values for row in seen["rows"] for cell in row]
+    assert all((one == other).all() for one, other in zip(before, after, strict=True))
+    seen.clear()
+    app.session_state["picture"] = "rocket.jpg"
+    checked(app.run())
+    assert not seen
+
+
+def test_many_columns_go_on_in_the_next_line(seen):
+    every = ",".join(method.name for method in methods())
+    opened("compare", compare_methods=every)
+    wanted = [method.title for method in methods()]
+    assert len(_titled(seen)) == 2
+    for _, lines in _titled(seen):
+        assert [cell.title for line in lines for cell in line] == wanted
+        assert max(map(len, lines)) <= compare_grid.ABREAST
+
+
+@pytest.mark.parametrize(
+    ("count", "lengths"), [(1, [1]), (6, [6]), (7, [4, 3]), (12, [6, 6]), (13, [5, 5, 3])]
+)
+def test_lines_are_of_about_one_length(count, lengths):
+    cells = [Cell("", str(number)) for number in range(count)]
+    lines = compare_grid._lines(cells)
+    assert [len(line) for line in lines] == lengths
+    assert [cell for line in lines for cell in line] == cells
+
+
+def test_grey_is_explained_where_there_is_some(seen, monkeypatch):
+    about = "Grey is what the network never saw."
+    assert about in words(opened("compare"))
+    everything = lambda preprocess, size: Box(0, 0, *size)  # noqa: E731
+    monkeypatch.setattr(Preprocess, "box", everything)
+    assert about not in words(opened("compare"))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +245,8 @@ def test_all_methods_in_one_press_and_back(seen):
     app = opened("compare", compare_likeliest="1")
     buttons = {button.label: button for button in app.button}
     checked(buttons["All methods"].click().run())
-    assert [cell.title for cell in seen["rows"][0]] == [method.title for method in methods()]
+    shown = [cell.title for row in seen["rows"] for cell in row]
+    assert shown == [method.title for method in methods()]
     checked(next(b for b in app.button if b.label == "The usual ones").click().run())
     assert app.session_state["compare_methods"] == compare.USUAL
 
@@ -300,6 +365,42 @@ def test_python_and_command_make_the_picture_of_the_page(seen, tmp_path, monkeyp
         "interpolation": "nearest",
     }
     assert saved[0][1] == wanted
+
+
+@pytest.mark.parametrize(
+    ("across", "down", "columns", "rows"),
+    [
+        (
+            "method",
+            "class",
+            ["CAM", "Grad-CAM", "HiResCAM"],
+            ["espresso blocks.2", "tiger cat blocks.2", "espresso bn2", "tiger cat bn2"],
+        ),
+        (
+            "layer",
+            "method",
+            ["blocks.2", "bn2"],
+            [f"{name} {way}" for name in FOUND for way in ("CAM", "Grad-CAM", "HiResCAM")],
+        ),
+    ],
+)
+def test_file_and_python_have_the_rows_of_the_page(seen, tmp_path, monkeypatch, across, down, columns, rows):
+    saved = []
+    monkeypatch.setattr(Explanations, "save", lambda self, path, **options: saved.append((self, options)))
+    asked = {"compare_methods": "hires-cam,grad-cam,cam", "compare_layers": "blocks.2,bn2"}
+    app = opened("compare", compare_across=across, compare_down=down, **asked)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample_images").symlink_to(ROOT / "sample_images")
+    exec(app.code[0].value, {})
+    ((found, options),) = saved
+    made = arrange(found, options["columns"])
+    labels = [" ".join(re.sub(r"[\d.]+ %", "", label).replace("·", " ").split()) for label in made.row_labels]
+    assert (made.column_labels, labels) == (columns, rows)
+    shown = [cell.values for _, lines in _titled(seen) for line in lines for cell in line]
+    drawn = [None if each is None else each.values for row in made.rows for each in row]
+    for one, other in zip(shown, drawn, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or (one == other).all()
 
 
 def test_python_of_a_grid_with_empty_cells_runs(seen, tmp_path, monkeypatch):

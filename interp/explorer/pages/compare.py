@@ -27,6 +27,7 @@ USUAL = ["grad-cam", "grad-cam-plus-plus", "layer-cam", "eigen-cam"]
 LIKELIEST = [0, 1, 2, 3, 5]
 MOST = 60
 FEW = 12
+DRAWN = "_compare_drawn"
 LONGEST = {"few": 360, "many": 240}
 METHODS, LAYERS, CLASSES, TOP = "compare_methods", "compare_layers", "compare_classes", "compare_likeliest"
 
@@ -37,9 +38,9 @@ def draw(sight: Sight) -> None:
     if missing := _missing(asked):
         st.info(missing)
         return
-    found = _found(sight, asked)
-    if found is not None:
-        grid(sight, asked, found)
+    drawn = _drawn(sight, asked)
+    if drawn is not None:
+        grid(sight, drawn, _found(sight, drawn))
 
 
 def _choose(sight: Sight) -> Asked:
@@ -50,7 +51,24 @@ def _choose(sight: Sight) -> Asked:
         layers = _choose_layers(sight)
     with right:
         classes = _choose_classes(sight)
-    return Asked(chosen, layers, classes)
+    asked = Asked(chosen, layers, classes)
+    st.caption(
+        say(
+            "Methods {methods} × layers {layers} × classes {classes}: {count} maps of at most {most}.",
+            **_counts(asked),
+        )
+    )
+    return asked
+
+
+def _counts(asked: Asked) -> dict[str, int]:
+    return {
+        "methods": len(asked.methods),
+        "layers": len(asked.layers),
+        "classes": len(asked.classes),
+        "count": asked.count,
+        "most": MOST,
+    }
 
 
 def _choose_methods() -> tuple[str, ...]:
@@ -64,9 +82,9 @@ def _choose_methods() -> tuple[str, ...]:
         wrap=True,
         persist_state="session",
     )
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for label, names in ((say("All methods"), list(known)), (say("The usual ones"), list(USUAL))):
-            st.button(label, on_click=_set, args=(METHODS, names), type="tertiary")
+            st.button(label, on_click=_set, args=(METHODS, names))
     picked = st.session_state[METHODS]
     return tuple(name for name in known if name in picked)
 
@@ -132,17 +150,28 @@ def _missing(asked: Asked) -> str | None:
         return say("Choose at least one layer.")
     if not asked.classes:
         return say("Choose at least one class, or let the likeliest ones be drawn.")
-    if asked.count > MOST:
-        return say(
+    return None
+
+
+def _drawn(sight: Sight, asked: Asked) -> Asked | None:
+    """Return what is drawn: where too much is asked what was drawn before, if anything was."""
+    of = (sight.network.name, sight.network.version, sight.picture.digest)
+    if asked.count <= MOST:
+        st.session_state[DRAWN] = (of, asked)
+        return asked
+    st.warning(
+        say(
             "{methods} methods × {layers} layers × {classes} classes make {count} maps. This page draws "
             "{most} at most: choose fewer methods, layers or classes.",
-            methods=len(asked.methods),
-            layers=len(asked.layers),
-            classes=len(asked.classes),
-            count=asked.count,
-            most=MOST,
+            **_counts(asked),
         )
-    return None
+    )
+    before, drawn = st.session_state.get(DRAWN, (None, None))
+    if before != of or drawn is None:
+        return None
+    st.caption(say("Below is what was drawn before."))
+    kept: Asked = drawn
+    return kept
 
 
 def _found(sight: Sight, asked: Asked) -> Maps:

@@ -10,11 +10,11 @@ from PIL import Image
 
 from interp.explanation import Explanation
 from interp.explorer import links
-from interp.explorer.asking import class_titles, layer_title
-from interp.explorer.drawing import SMOOTHING, cell_of, corners, ends_of, scale_of, use_opacity
+from interp.explorer.asking import class_titles, layer_title, whole
+from interp.explorer.drawing import SMOOTHING, cell_of, corners, cropped, ends_of, scale_of, use_opacity
 from interp.explorer.page import Sight
 from interp.explorer.pages.compare_maps import Asked, Key, Maps
-from interp.explorer.pages.compare_taking import take
+from interp.explorer.pages.compare_taking import take, third_of
 from interp.explorer.parts import Cell, as_jpeg, as_png, viewer
 from interp.explorer.sentences import told_on_page
 from interp.explorer.words import say, told
@@ -25,6 +25,7 @@ AXES = {"method": "Methods", "layer": "Layers", "class": "Classes"}
 SCALES = {"own": "Each map its own", "row": "One for each row"}
 OWN = "own"
 EMPTY = 226
+ABREAST = 6  # more would scroll sideways
 WIDER = 1.4  # than its pixels a cell may become where there is room: a little soft, but larger
 
 Names = dict[str, dict[int | str, str]]
@@ -45,12 +46,15 @@ def _grid(sight: Sight, asked: Asked, found: Maps) -> None:
     names = _names(sight, asked, found)
     titles, rows = [], []
     for title, keys in _rows(names, across, down):
-        titles.append(title)
-        rows.append(_cells(keys, found, drawing, list(names[across].values()), shared=shared))
+        lines = _lines(_cells(keys, found, drawing, list(names[across].values()), shared=shared))
+        titles.extend([title, *[""] * (len(lines) - 1)])
+        rows.extend(lines)
     sizes = [each.picture.size for each in found.found.values()] or [(1, 1)]
     with stage:
         viewer("compare", rows, row_titles=titles, widest=round(WIDER * max(width for width, _ in sizes)))
-    take(sight, asked, found, drawing, across, shared=shared)
+        if any(cropped(whole(each, sight.picture)) for each in list(found.found.values())[:1]):
+            st.caption(say("Grey is what the network never saw."))
+    take(sight, asked, found, drawing, (across, down), shared=shared)
     links.publish()
 
 
@@ -144,7 +148,7 @@ def _names(sight: Sight, asked: Asked, found: Maps) -> Names:
 
 def _rows(names: Names, across: str, down: str) -> Iterator[tuple[str, list[Key]]]:
     """Yield the title and the keys of each row; the third axis repeats the grid for each of its values."""
-    third = next(axis for axis in AXES if axis not in (across, down))
+    third = third_of(across, down)
     for repeat, repeated in names[third].items():
         for one, title in names[down].items():
             places: list[Place] = [{third: repeat, down: one, across: each} for each in names[across]]
@@ -153,6 +157,13 @@ def _rows(names: Names, across: str, down: str) -> Iterator[tuple[str, list[Key]
 
 def _key(place: Place) -> Key:
     return int(place["class"]), str(place["layer"]), str(place["method"])
+
+
+def _lines(cells: list[Cell]) -> list[list[Cell]]:
+    """Return a row in as few lines as hold it, of about one length, so that nobody scrolls sideways."""
+    lines = -(-len(cells) // ABREAST)
+    length = -(-len(cells) // lines)
+    return [cells[start : start + length] for start in range(0, len(cells), length)]
 
 
 def _cells(

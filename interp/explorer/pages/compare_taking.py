@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -16,7 +15,7 @@ import streamlit as st
 from interp.explanation import Explanation, Explanations
 from interp.explorer.asking import class_names, whole
 from interp.explorer.page import Sight
-from interp.explorer.pages.compare_maps import Asked, Groups, Maps, groups
+from interp.explorer.pages.compare_maps import Asked, Groups, Key, Maps, groups
 from interp.explorer.pictures import Chosen
 from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import say
@@ -26,14 +25,18 @@ from interp.views import Drawing
 COLUMNS = {"method": "method", "layer": "layer", "class": "target"}
 
 
-def take(sight: Sight, asked: Asked, found: Maps, drawing: Drawing, across: str, *, shared: bool) -> None:
-    """Draw the downloads, the code and the link."""
+def take(
+    sight: Sight, asked: Asked, found: Maps, drawing: Drawing, places: tuple[str, str], *, shared: bool
+) -> None:
+    """Draw the downloads, the code and the link; `places` are what stands across and down."""
     if not found.found:
         return
     stem = f"{Path(sight.picture.name).stem}-compared"
-    options = {**_options(drawing), "columns": COLUMNS[across], **({"shared": "row"} if shared else {})}
+    options = {**_options(drawing), "columns": COLUMNS[places[0]], **({"shared": "row"} if shared else {})}
     calls = groups(asked.methods, asked.layers, found.refused)
-    maps = tuple(_in_order(asked, found, calls))
+    order = _in_order(asked, found, *places)
+    maps = tuple(found.found[key] for key in order)
+    sort = _sort(sight, asked, places) if _rearranged(asked, order, calls, places) else None
     st.subheader(say("Take it home"), anchor=False)
     take_home(
         "compare",
@@ -48,7 +51,7 @@ def take(sight: Sight, asked: Asked, found: Maps, drawing: Drawing, across: str,
                 partial(npz, asked, found),
             ),
         ],
-        _python(sight, asked, calls, stem, options),
+        _python(sight, asked, calls, stem, options, sort),
         _command(sight, asked, calls, options),
         ""
         if sight.picture.path
@@ -56,12 +59,49 @@ def take(sight: Sight, asked: Asked, found: Maps, drawing: Drawing, across: str,
     )
 
 
-def _in_order(asked: Asked, found: Maps, calls: Groups) -> Iterator[Explanation]:
-    """Yield the maps in the order in which the calls make them; those not made yet are left out."""
-    for methods, layers in calls:
-        for key in product(range(len(asked.classes)), layers, methods):
-            if key in found.found:
-                yield found.found[key]
+def third_of(across: str, down: str) -> str:
+    """Return what stands neither across nor down: the grid is repeated for each of its values."""
+    return next(axis for axis in COLUMNS if axis not in (across, down))
+
+
+def _in_order(asked: Asked, found: Maps, across: str, down: str) -> list[Key]:
+    """Return the maps in the order of the page; those not made yet are left out."""
+    every = product(range(len(asked.classes)), asked.layers, asked.methods)
+    ranked = sorted(every, key=lambda key: _rank(asked, key, (third_of(across, down), down, across)))
+    return [key for key in ranked if key in found.found]
+
+
+def _rank(asked: Asked, key: Key, axes: tuple[str, ...]) -> tuple[int, ...]:
+    number, layer, method = key
+    rank = {"class": number, "layer": asked.layers.index(layer), "method": asked.methods.index(method)}
+    return tuple(rank[axis] for axis in axes)
+
+
+def _rearranged(asked: Asked, order: list[Key], calls: Groups, places: tuple[str, str]) -> bool:
+    """Return whether the calls make the rows in another order than the page has them."""
+    if len(calls) > 1:
+        return True
+    across, down = places
+    made = [key for methods, layers in calls for key in product(range(len(asked.classes)), layers, methods)]
+    axes = (third_of(across, down), down)
+    one, other = (list(dict.fromkeys(_rank(asked, key, axes) for key in keys)) for keys in (order, made))
+    return one != other
+
+
+def _sort(sight: Sight, asked: Asked, places: tuple[str, str]) -> list[str]:
+    """Return the lines of code that bring the maps into the order of the page."""
+    across, down = places
+    given = {
+        "class": ("classes", [sight.network.model.labels[index] for index in asked.classes], "target.name"),
+        "layer": ("layers", [*asked.layers], "layer"),
+        "method": ("methods", [*asked.methods], "method.name"),
+    }
+    lines = [f"{name} = {values!r}" for name, values, _ in given.values()]
+    ranks = [
+        f"{name}.index(e.{attribute})"
+        for name, _, attribute in (given[axis] for axis in (third_of(across, down), down, across))
+    ]
+    return [*lines, f"found.sort(key=lambda e: ({', '.join(ranks)}))"]
 
 
 def _options(drawing: Drawing) -> dict[str, Any]:
@@ -93,7 +133,14 @@ def _classes(sight: Sight, asked: Asked) -> list[str]:
     return [names[index] for index in asked.classes]
 
 
-def _python(sight: Sight, asked: Asked, calls: Groups, stem: str, options: dict[str, Any]) -> str:
+def _python(
+    sight: Sight,
+    asked: Asked,
+    calls: Groups,
+    stem: str,
+    options: dict[str, Any],
+    sort: list[str] | None,
+) -> str:
     picture = [sight.picture.source]
     lines = [
         "import interp",
@@ -105,6 +152,7 @@ def _python(sight: Sight, asked: Asked, calls: Groups, stem: str, options: dict[
     for number, (methods, layers) in enumerate(calls):
         sign = "+=" if number else "="
         lines.append(f"found {sign} interp.explain(model, {picture!r}, asked, {[*methods]!r}, {[*layers]!r})")
+    lines.extend(sort or ())
     lines.append(call("found.save", f"{stem}.png", **options))
     return "\n".join(lines) + "\n"
 
