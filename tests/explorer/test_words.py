@@ -51,9 +51,16 @@ def test_every_word_is_in_the_table():
     assert sorted((literal_words() | pages | costs) - set(words.chinese())) == []
 
 
+def test_formulas_that_are_sentences_are_in_the_table():
+    sentences = {method.formula for method in methods() if re.search(r"\bthe\b", method.formula)}
+    assert len(sentences) == 1
+    assert sentences <= set(words.chinese())
+
+
 def test_the_table_has_nothing_that_is_never_said():
     everything = set()
-    elsewhere = [Path(interp.__file__).parent / name for name in ("views/scale.py", "methods/registry.py")]
+    names = ("views/scale.py", "methods/registry.py", "methods/eigen.py")
+    elsewhere = [Path(interp.__file__).parent / name for name in names]
     for source in [*SOURCES, *elsewhere]:
         everything |= constants(ast.parse(source.read_text(encoding="utf-8")))
     assert sorted(set(words.chinese()) - everything) == []
