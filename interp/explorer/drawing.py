@@ -107,9 +107,10 @@ def _overlay(explanation: Explanation, drawing: Drawing, opacity: float) -> Imag
 
 
 def cropped(explanation: Explanation) -> bool:
-    """Whether the network saw only a part of the picture."""
+    """Whether the network saw only a part of the picture; less than a pixel is rounding."""
     left, top, right, bottom = corners(explanation)
-    return left > 0 or top > 0 or right < explanation.picture.width or bottom < explanation.picture.height
+    width, height = explanation.picture.size
+    return max(left, top, width - right, height - bottom) >= 1
 
 
 def cell_of(explanation: Explanation, drawing: Drawing, title: str = "", note: str = "") -> Cell:
