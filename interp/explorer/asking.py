@@ -157,6 +157,11 @@ def class_title(network: Network, name: str) -> str:
     return class_titles(network)[name]
 
 
+def class_targets(network: Network) -> tuple[str | int, ...]:
+    """Return what `interp.explain` and the commands are asked for each class, in the order of the outputs."""
+    return tuple(target_of(network, name) for name in class_names(network))
+
+
 def name_of(network: Network, prediction: Prediction) -> str:
     """Return how a predicted class is asked for."""
     return class_names(network)[prediction.index]
@@ -205,7 +210,7 @@ def choose_method() -> Method:
         persist_state="session",
     )
     method = get(st.session_state["method"])
-    st.caption(f"`{method.formula}` · {method.paper} · {say(method.cost)}")
+    st.caption(f"`{say(method.formula)}` · {method.paper} · {say(method.cost)}")
     return method
 
 

@@ -184,10 +184,12 @@ def test_before_and_after(visit):
     slider = page.locator(".st-key-map input[type=range]")
     slider.fill("0.25")
     assert "25%" in page.locator(".st-key-map img.over").get_attribute("style")
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
     box = page.locator(".st-key-map .frame").bounding_box()
-    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 50)
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.25 * box["width"], middle)
     page.mouse.down()
-    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 50, steps=5)
+    page.mouse.move(box["x"] + 0.75 * box["width"], middle, steps=5)
     page.mouse.up()
     assert float(slider.input_value()) == pytest.approx(0.75, abs=0.02)
 

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from interp.explanation import Explanation, Explanations
-from interp.explorer.asking import class_names, whole
+from interp.explorer.asking import class_targets, whole
 from interp.explorer.page import Sight
 from interp.explorer.pages.compare_maps import Asked, Groups, Key, Maps, groups
 from interp.explorer.pictures import Chosen
@@ -128,8 +128,8 @@ def npz(asked: Asked, found: Maps) -> bytes:
     return buffer.getvalue()
 
 
-def _classes(sight: Sight, asked: Asked) -> list[str]:
-    names = class_names(sight.network)
+def _classes(sight: Sight, asked: Asked) -> list[str | int]:
+    names = class_targets(sight.network)
     return [names[index] for index in asked.classes]
 
 

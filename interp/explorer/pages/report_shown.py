@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from interp.explorer.asking import METHOD, class_names
+from interp.explorer.asking import METHOD, class_targets
 from interp.explorer.networks import Network
 from interp.explorer.pages.report_made import Asked, Made
 from interp.explorer.pictures import as_typed
@@ -49,7 +49,7 @@ def show(network: Network, made: Made, asked: Asked, *, uploaded: bool) -> None:
 
 
 def _python(network: Network, asked: Asked, *, uploaded: bool) -> str:
-    names = class_names(network)
+    names = class_targets(network)
     model = call("interp.load", network.name)
     report = call(
         "interp.write_report",
@@ -65,7 +65,7 @@ def _python(network: Network, asked: Asked, *, uploaded: bool) -> str:
 
 
 def _command(network: Network, asked: Asked, *, uploaded: bool) -> str:
-    names = class_names(network)
+    names = class_targets(network)
     return command_line(
         "interp",
         "report",

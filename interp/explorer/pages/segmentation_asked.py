@@ -14,7 +14,7 @@ import interp
 from interp import targets
 from interp.dense import RegionTarget
 from interp.explanation import Explanation
-from interp.explorer.asking import logits
+from interp.explorer.asking import logits, target_of
 from interp.explorer.drawing import shrunk
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
@@ -38,7 +38,7 @@ class Question:
 
     pixels: tuple[int, ...] | None = None
     place: Place | None = None
-    wanted: str | None = None
+    wanted: str | int | None = None
 
     @property
     def query(self) -> targets.TargetLike:
@@ -70,12 +70,13 @@ def question(sight: Sight, picked: Picked | None, wanted: str | None) -> Questio
     Raises:
         PlaceError: the network does not see the place.
     """
+    asked = None if wanted is None else target_of(sight.network, wanted)
     if picked is None:
-        return Question(wanted=wanted)
+        return Question(wanted=asked)
     size = sight.picture.picture.size
     pixels = _pixels(picked, size)
     box = sight.network.model.preprocess.box(size)
-    return Question(pixels, seen(pixels, size, box), wanted)
+    return Question(pixels, seen(pixels, size, box), asked)
 
 
 def _pixels(picked: Picked, size: tuple[int, int]) -> tuple[int, ...]:
