@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -39,6 +41,8 @@ def server(tmp_path_factory):
             cwd=folder,
             stdout=log,
             stderr=log,
+            # As many threads as here: sums in another order differ in their last bits.
+            env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
         )
     address = f"http://localhost:{port}"
     try:
