@@ -157,6 +157,8 @@ def test_an_upload_goes_along_to_other_pages(visit, tmp_path):
     idle(page)
     page.get_by_role("button", name="Take it away").click()
     page.get_by_text("Choose a picture and a network").wait_for()
+    idle(page)
+    assert page.locator(".interp-sight").count() == 0
 
 
 def test_the_value_under_the_pointer(visit, default_model):

@@ -335,7 +335,8 @@ def test_numbers_that_no_kernel_holds_are_none(number_):
 
 
 def test_the_largest_numbers_give_no_failure():
-    opened("inside", picture="cat.jpg", inside="kernel", inside_numbers="3e38 " * 8 + "3e38")
+    app = opened("inside", picture="cat.jpg", inside="kernel", inside_numbers="3e38 " * 8 + "3e38")
+    assert [error.value for error in app.error] == []
 
 
 def test_the_dashed_line_and_the_tiles_stay_inside_the_picture(model):
