@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from interp.explorer.links import link
 from interp.explorer.words import say
@@ -40,15 +43,7 @@ def take_home(
     """
     with st.container(horizontal=True, key=f"files-{key}"):
         for number, file in enumerate(downloads):
-            st.download_button(
-                file.label,
-                data=file.data,
-                file_name=file.file_name,
-                mime=file.mime,
-                key=f"file-{key}-{number}",
-                on_click="ignore",
-                icon=":material/download:",
-            )
+            offer(file, f"file-{key}-{number}")
     ways = [
         (say("Copy as Python"), python, "python"),
         (say("Copy as command"), command, "bash"),
@@ -62,6 +57,44 @@ def take_home(
             st.code(text or "", language=kind, wrap_lines=True)
     if note:
         st.caption(note)
+
+
+def offer(file: Download, key: str) -> None:
+    """Draw the button of one file."""
+    st.download_button(
+        file.label,
+        data=_held(file, key),
+        file_name=file.file_name,
+        mime=file.mime,
+        key=key,
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def _held(file: Download, key: str) -> Callable[[], bytes]:
+    """Return what makes the file and holds it for this visitor until the page is drawn anew.
+
+    Streamlit drops a file made on request as soon as two runs of anybody end, which may be before the browser
+    has fetched it.
+    """
+    context = get_script_run_ctx()
+
+    def made() -> bytes:
+        data = file.data()
+        # In a thread of its own, because Streamlit's own would keep the visitor's context.
+        holding = threading.Thread(target=_hold, args=(file, data, key))
+        add_script_run_ctx(holding, context)
+        holding.start()
+        holding.join()
+        return data
+
+    return made
+
+
+def _hold(file: Download, data: bytes, key: str) -> None:
+    files = runtime.get_instance().media_file_mgr
+    files.add(data, file.mime, key, file_name=file.file_name, is_for_static_download=True)
 
 
 def call(function: str, *arguments: object, **options: object) -> str:

@@ -16,7 +16,7 @@ from interp.explorer.asking import METHOD, logits, whole
 from interp.explorer.page import Sight
 from interp.explorer.pages.segmentation_asked import Question
 from interp.explorer.pages.segmentation_views import classes_over
-from interp.explorer.taking import Download, call, command_line, take_home
+from interp.explorer.taking import Download, call, command_line, offer, take_home
 from interp.explorer.words import say
 from interp.views import Drawing
 
@@ -52,15 +52,8 @@ def take(sight: Sight, asked: Question, explanation: Explanation, drawing: Drawi
 
 def take_u(sight: Sight, png: bytes) -> None:
     """Draw the download of the U."""
-    st.download_button(
-        say("The U as a picture"),
-        data=png,
-        file_name=f"{Path(sight.picture.name).stem}_u.png",
-        mime="image/png",
-        key="file-u",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    name = f"{Path(sight.picture.name).stem}_u.png"
+    offer(Download(say("The U as a picture"), name, "image/png", lambda: png), "file-u")
 
 
 def _options(drawing: Drawing) -> dict[str, Any]:

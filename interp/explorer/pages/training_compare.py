@@ -11,7 +11,7 @@ import streamlit as st
 from interp.explorer import links
 from interp.explorer.figures import as_png_bytes, scrolled
 from interp.explorer.sentences import told_on_page
-from interp.explorer.taking import Download
+from interp.explorer.taking import Download, offer
 from interp.explorer.words import say
 from interp.training import good_when
 from interp.views import number, runs_figure
@@ -67,15 +67,7 @@ def _compared(record: RunRecord, records: Mapping[str, RunRecord]) -> None:
     drawn = as_png_bytes(comparison(chosen, metric))
     scrolled("comparison", drawn, _in_words(chosen, metric))
     file = Download(say("Comparison (PNG)"), f"{metric}.png", "image/png", lambda: drawn)
-    st.download_button(
-        file.label,
-        data=file.data,
-        file_name=file.file_name,
-        mime=file.mime,
-        on_click="ignore",
-        icon=":material/download:",
-        key="training_compared",
-    )
+    offer(file, "training_compared")
     links.publish()
 
 
