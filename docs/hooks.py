@@ -27,10 +27,10 @@ def method_table() -> str:
     from interp.methods import methods
 
     rows = [
-        (f"`{m.name}`", m.title, _code(m.formula), m.display, m.cost, m.paper.replace(";", ";<br>"))
+        (f"`{m.name}`", m.title, _code(m.formula), m.display, f"{m.passes:g}", m.paper.replace(";", ";<br>"))
         for m in methods()
     ]
-    return _table(("name", "title", "formula", "drawn", "cost", "paper"), rows)
+    return _table(("name", "title", "formula", "drawn", "passes", "paper"), rows)
 
 
 def command_line() -> str:

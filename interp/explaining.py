@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from interp.defaults import METHOD
 from interp.explanation import FORMAT, Explanation, ExplanationError, Explanations
 from interp.images import Preprocess, open_image
 from interp.images.opening import Source
@@ -19,6 +20,7 @@ from interp.images.pixels import pixels_hash
 from interp.layers import LayerError
 from interp.methods import Attribution, Method, attribute, get
 from interp.models import ImageModel, load
+from interp.progress import Progress, part_of
 from interp.targets import AnyTarget, LogitTarget, Several, Target, TargetLike, per_picture
 from interp.targets import from_json as target_from_json
 
@@ -35,6 +37,7 @@ def explain(  # type: ignore[overload-overlap]  # a str is a sequence of str
     layer: str | int | None = ...,
     *,
     batch_size: int = ...,
+    progress: Progress | None = ...,
 ) -> Explanation: ...
 @overload
 def explain(
@@ -45,15 +48,17 @@ def explain(
     layer: str | int | Sequence[str | int] | None = ...,
     *,
     batch_size: int = ...,
+    progress: Progress | None = ...,
 ) -> Explanations: ...
 def explain(
     model: ModelLike,
     pictures: Source | Sequence[Source],
     target: AnyTarget | Sequence[AnyTarget] = None,
-    method: MethodLike | Sequence[MethodLike] = "grad-cam",
+    method: MethodLike | Sequence[MethodLike] = METHOD,
     layer: str | int | Sequence[str | int] | None = None,
     *,
     batch_size: int = 1,
+    progress: Progress | None = None,
 ) -> Explanation | Explanations:
     """Explain what `model` makes of one picture or of several.
 
@@ -67,10 +72,12 @@ def explain(
             picture its detail); an index, a name or a callable (output → one score for each
             picture); `targets.top(3)`, `targets.several("cat", 967)`, `targets.contrast("cat", "dog")`; or a
             list with one of these for each picture.
-        method: name of a method (`interp methods` lists them), or a list.
+        method: name of a method (`interp methods` lists them), with options as in `"rise(masks=500)"`, or a
+            list.
         layer: name or index of a layer (`interp layers MODEL`), `"stages"` for the end of every stage, or
             a list; default: the deepest features, never the logits.
         batch_size: pictures in one pass. 1 gives the bytes that `remake` gives; more is faster on a GPU.
+        progress: is told (done, all) by methods that take longer.
 
     Raises:
         ImageError, LabelError, LayerError, MethodError, ModelError, TargetError: what was asked does not
@@ -90,9 +97,11 @@ def explain(
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: give 1 or more.")
     made = Explanations()
+    batches = -(-len(sources) // batch_size)
     for start in range(0, len(sources), batch_size):
         part = slice(start, start + batch_size)
-        made.extend(_explain_batch(image_model, sources[part], queries[part], methods, layers))
+        tell = None if progress is None else part_of(progress, start // batch_size, batches)
+        made.extend(_explain_batch(image_model, sources[part], queries[part], methods, layers, tell))
     lists = many or isinstance(method, (list, tuple)) or isinstance(layer, (list, tuple)) or layer == "stages"
     return made if lists or isinstance(target, Several) or len(made) != 1 else made[0]
 
@@ -102,10 +111,11 @@ def _explain_batch(
     sources: Sequence[Source],
     queries: Sequence[AnyTarget],
     methods: Sequence[Method],
-    layers: Sequence[str],
+    layers: Sequence[str | int] | None,
+    progress: Progress | None,
 ) -> Iterable[Explanation]:
     pictures = [open_image(source) for source in sources]
-    found = attribute(model, model.prepare(pictures), queries, methods, layers)
+    found = attribute(model, model.prepare(pictures), queries, methods, layers, progress=progress)
     for row, (source, picture) in enumerate(zip(sources, pictures, strict=True)):
         path = str(source) if isinstance(source, (str, Path)) else None
         yield from explanations_of(model, found, row, picture, path)
@@ -144,14 +154,12 @@ def _probability(model: ImageModel, output: torch.Tensor, target: Target) -> flo
     return float(model.probabilities(output)[0, target.terms[0][0]])
 
 
-def _layers(model: ImageModel, layer: str | int | Sequence[str | int] | None) -> list[str]:
+def _layers(model: ImageModel, layer: str | int | Sequence[str | int] | None) -> Sequence[str | int] | None:
     if layer == "stages":
         if not model.layers.stages:
             raise LayerError(f"{model.name} has no stages: no layer has a spatial output.")
-        return list(model.layers.stages)
-    if layer is None:
-        return [model.default_layer]
-    return [model.layers.resolve(name) for name in _listed(layer)]
+        return model.layers.stages
+    return None if layer is None else _listed(layer)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ import typer
 from interp.cli.naming import plain, unused
 from interp.cli.options import Classes, Model, Trust, app
 from interp.cli.printing import complain
+from interp.defaults import METHOD
 
 if TYPE_CHECKING:
     from interp.explanation import Explanations
@@ -89,7 +90,7 @@ def explain(
     for picture in pictures:
         try:
             target = region_target(loaded, picture, regions, classes or []) if regions else whole
-            found = explain_pictures(loaded, [picture], target, method or ["grad-cam"], layers)
+            found = explain_pictures(loaded, [picture], target, method or [METHOD], layers)
         except (ImageError, PlaceError) as error:
             failed += 1
             complain(f"{picture.name}: {error}" if isinstance(error, PlaceError) else error)

@@ -43,12 +43,12 @@ def methods(as_json: AsJson = False) -> None:
 
     known = registered()
     if as_json:
-        keys = ("name", "title", "family", "needs", "display", "formula", "paper", "cost")
-        show_json([{key: getattr(method, key) for key in keys} for method in known])
+        listed = "name title family needs place display signed formula paper passes tasks asks stages options"
+        show_json([{key: getattr(method, key) for key in listed.split()} for method in known])
         return
-    grid = table_of("method", "formula", "drawn", "cost", "paper")
+    grid = table_of("method", "formula", "drawn", "passes", "paper")
     for method in known:
-        grid.add_row(method.name, method.formula, method.display, method.cost, method.paper)
+        grid.add_row(method.name, method.formula, method.display, f"{method.passes:g}", method.paper)
     show(grid)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from interp.cli.options import Classes, Model, Trust, app
 from interp.cli.printing import complain, progress_bar
+from interp.defaults import METHOD
 
 
 @app.command()
@@ -18,7 +19,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report.")] = Path("report"),
     classes: Classes = None,
     top: Annotated[int, typer.Option(min=0, help="How many likeliest classes to explain.")] = 3,
-    method: Annotated[str, typer.Option(help="Method (`interp methods`).")] = "grad-cam",
+    method: Annotated[str, typer.Option(help="Method (`interp methods`).")] = METHOD,
     layer: Annotated[
         str | None, typer.Option("--layer", "-l", help="Layer name or index (`interp layers`).")
     ] = None,

@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 import interp
+from interp.defaults import METHOD
 from interp.explanation import Explanation
 from interp.explorer.drawing import shrunk
 from interp.explorer.links import remember
@@ -20,8 +21,6 @@ from interp.explorer.words import say
 from interp.methods import Method, MethodError, get, methods
 from interp.models import Prediction
 from interp.targets import AnyTarget, several
-
-METHOD = "grad-cam"
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Network: repr, Chosen: lambda c: c.digest})
@@ -210,8 +209,14 @@ def choose_method() -> Method:
         persist_state="session",
     )
     method = get(st.session_state["method"])
-    st.caption(f"`{say(method.formula)}` · {method.paper} · {say(method.cost)}")
+    st.caption(f"`{say(method.formula)}` · {method.paper} · {cost_of(method)}")
     return method
+
+
+def cost_of(method: Method) -> str:
+    """Return in words how long a method takes."""
+    count = f"{method.passes:.1f}".removesuffix(".0") if method.passes < 10 else f"{method.passes:.0f}"
+    return say("{count} × a prediction", count=count)
 
 
 def stage_layers(network: Network) -> tuple[str, ...]:

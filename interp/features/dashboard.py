@@ -15,11 +15,11 @@ from interp.features.channel import class_effects, mean_gram, strongest
 from interp.features.example_set import Channel, Example, Examples, crop
 from interp.features.gram import Neighbour, neighbours
 from interp.features.origin import Origin, origin_of
-from interp.features.stream import Progress
 from interp.features.visualisation import Visualisation, visualise
 from interp.features.visualisation import channel as channel_objective
 from interp.images import ImageError, open_image
 from interp.models import ImageModel
+from interp.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

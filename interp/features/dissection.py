@@ -16,9 +16,10 @@ from torch import Tensor
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.features.statistics import Files, as_maps, files_of
-from interp.features.stream import Progress, extractor_of, input_batches
+from interp.features.stream import extractor_of, input_batches
 from interp.images import Box, Preprocess, open_image
 from interp.models import ImageModel
+from interp.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

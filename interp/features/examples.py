@@ -20,9 +20,10 @@ from interp.features.field_passes import Weights, interval
 from interp.features.ranking import Ranking, Whole
 from interp.features.receptive_field import receptive_fields
 from interp.features.statistics import Files, as_maps, files_of
-from interp.features.stream import Progress, extractor_of, input_batches
+from interp.features.stream import extractor_of, input_batches
 from interp.images import Box
 from interp.models import ImageModel
+from interp.progress import Progress
 
 FILE = "examples.parquet"
 CHECKPOINT = ".examples-so-far.npz"

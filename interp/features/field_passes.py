@@ -12,8 +12,8 @@ from torch import Tensor
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.features.paths import Paths
-from interp.features.stream import Progress
 from interp.models import ImageModel
+from interp.progress import Progress
 
 Weights = npt.NDArray[np.float64]
 

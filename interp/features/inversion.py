@@ -13,12 +13,12 @@ from torch import Tensor
 
 from interp.features.errors import FeatureError
 from interp.features.gram import gram
-from interp.features.stream import Progress
 from interp.features.visualisation import Ascent, Move, ascend, fourier, seer
 from interp.features.visualisation.transforms import transformed
 from interp.images import open_image
 from interp.images.opening import Source
 from interp.models import ImageModel
+from interp.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

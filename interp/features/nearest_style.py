@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 
 from interp.features.errors import FeatureError
-from interp.features.stream import Progress, input_batches
+from interp.features.stream import input_batches
 from interp.features.style import called, grams_of, relative_distance, style_extractor
 from interp.images import open_image, pictures_in
 from interp.images.opening import Source
 from interp.models import ImageModel
+from interp.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

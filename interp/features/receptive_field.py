@@ -12,9 +12,10 @@ from torch import Tensor
 
 from interp.features.errors import FeatureError
 from interp.features.field_passes import Weights, interval, passed, unbounded, weights_of
-from interp.features.stream import Progress, extractor_of
+from interp.features.stream import extractor_of
 from interp.images import Box, Preprocess
 from interp.models import ImageModel
+from interp.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from interp.features.errors import FeatureError
-from interp.features.stream import Progress, extractor_of, input_batches
+from interp.features.stream import extractor_of, input_batches
 from interp.images import pictures_in
 from interp.models import ImageModel
+from interp.progress import Progress
 
 Array = npt.NDArray[np.float64]
 Files = str | Path | Sequence[str | Path]

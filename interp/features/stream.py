@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,7 @@ from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.images import ImageError, PreprocessError, open_image
 from interp.models import ImageModel
-
-Progress = Callable[[int, int], None]
-"""Is told how many are done, and of how many."""
+from interp.progress import Progress
 
 _AHEAD = 2
 

@@ -2,6 +2,19 @@
 
 from interp.methods import activation, cam, eigen  # noqa: F401 - importing registers them
 from interp.methods.attribute import Attribution, attribute
-from interp.methods.registry import Method, MethodError, get, method, methods
+from interp.methods.probe import Probe
+from interp.methods.registry import INPUT, Method, MethodError, get, method, methods, modifier, modifiers
 
-__all__ = ["Attribution", "Method", "MethodError", "attribute", "get", "method", "methods"]
+__all__ = [
+    "INPUT",
+    "Attribution",
+    "Method",
+    "MethodError",
+    "Probe",
+    "attribute",
+    "get",
+    "method",
+    "methods",
+    "modifier",
+    "modifiers",
+]

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from interp.capture import Recording, record
+from interp.defaults import METHOD
 from interp.layers import main_output
-from interp.methods.registry import Method, MethodError, get
+from interp.methods.applying import applied, parts_of
+from interp.methods.odds import log_odds
+from interp.methods.probe import Probe, probed
+from interp.methods.registry import INPUT, Asks, Method, get
 from interp.models import ImageModel
-from interp.targets import AnyTarget, LogitTarget, Target, TargetError, per_picture, resolve
+from interp.progress import Progress, part_of
+from interp.targets import AnyTarget, Target, per_picture, resolve
 
 Key = tuple[int, str, str]
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +31,9 @@ class Attribution:
     Attributes:
         output: what the network gave, `(B, ...)`, detached.
         targets: for each picture its targets, in order.
-        maps: `(target number, layer, method name)` → raw maps `(B, h, w)`, float32, signed. A picture
-            with fewer targets than others has zeros in the maps that it did not ask for.
+        maps: `(target number, layer, method name)` → raw maps `(B, *grid)`, float32, signed. A picture
+            with fewer targets than others has zeros in the maps that it did not ask for. Of a method whose
+            map lies on the input the layer is `"input"`.
     """
 
     output: torch.Tensor
@@ -33,24 +41,41 @@ class Attribution:
     maps: dict[Key, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A method at a layer, and the layers that it rests on."""
+
+    method: Method
+    layer: str
+    parts: tuple[str, ...]
+
+    def key(self, number: int) -> Key:
+        return number, self.layer, self.method.name
+
+
 def attribute(
     model: ImageModel,
     inputs: torch.Tensor,
     target: AnyTarget | Sequence[AnyTarget] = None,
-    methods: Sequence[str | Method] = ("grad-cam",),
+    methods: Sequence[str | Method] = (METHOD,),
     layers: Sequence[str | int] | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Attribution:
     """Explain a batch of prepared inputs: all targets, layers and methods from one forward pass.
 
     What comes before the first of the layers builds no graph; each target costs one backward pass from the
-    output down to that layer.
+    output down to that layer. Methods that must ask more of the network (`needs="probe"`) do so afterwards,
+    picture by picture.
 
     Args:
         model: from `interp.load`.
         inputs: `(B, C, H, W)`, as `model.prepare` makes them.
         target: one query for all pictures, or a list with one for each.
         methods: names of methods.
-        layers: names of layers; default: `model.default_layer`.
+        layers: names of layers; default: `model.default_layer`. Methods whose map lies on the input give one
+            map, whatever the layers.
+        progress: is told how far the methods that take longer are.
 
     Raises:
         TargetError, LabelError, LayerError, MethodError, CaptureError: what was asked does not fit.
@@ -60,10 +85,41 @@ def attribute(
         >>> found.maps[0, "bn2", "layer-cam"].shape
         torch.Size([2, 7, 7])
     """
-    chosen = [get(method) for method in methods]
-    names = [model.layers.resolve(layer) for layer in layers] if layers else [model.default_layer]
-    differentiate = any(method.needs == "gradients" for method in chosen)
-    with model.twin() as private, record(private, _once(names), gradients=differentiate) as recording:
+    jobs = _jobs(model, [get(method) for method in methods], layers)
+    recorded = [job for job in jobs if job.method.needs != "probe"]
+    maps: dict[Key, torch.Tensor] = {}
+    with model.twin() as private:
+        output, targets = _record(model, private, inputs, target, recorded, maps)
+        _probe(model, private, inputs, output, targets, jobs, maps, progress)
+    order = [job.key(number) for number in range(max(map(len, targets))) for job in jobs]
+    return Attribution(output, targets, {key: maps[key] for key in order})
+
+
+def _jobs(model: ImageModel, methods: Sequence[Method], layers: Sequence[str | int] | None) -> list[_Job]:
+    names = [INPUT]
+    if any(method.place == "layer" for method in methods):
+        names = [model.layers.resolve(layer) for layer in layers] if layers else [model.default_layer]
+    jobs: dict[tuple[str, str], _Job] = {}
+    for layer in names:
+        for method in methods:
+            at = layer if method.place == "layer" else INPUT
+            parts = parts_of(method, layer, model.layers) if method.place == "layer" else ()
+            jobs.setdefault((at, method.name), _Job(method, at, parts))
+    return list(jobs.values())
+
+
+def _record(
+    model: ImageModel,
+    private: nn.Module,
+    inputs: torch.Tensor,
+    target: AnyTarget | Sequence[AnyTarget],
+    jobs: Sequence[_Job],
+    maps: dict[Key, torch.Tensor],
+) -> tuple[torch.Tensor, tuple[tuple[Target, ...], ...]]:
+    """Run once, put the maps that rest on recorded layers into `maps`, and return output and targets."""
+    names = _once(part for job in jobs for part in job.parts)
+    asks = _once(job.method.asks for job in jobs if job.method.needs == "gradients")
+    with record(private, names, gradients=bool(asks)) as recording:
         # A clone, because networks may change their input in place, and may save it for a backward pass,
         # which autograd refuses for tensors made in inference mode.
         output = main_output(private(inputs.clone()))
@@ -71,95 +127,86 @@ def attribute(
         targets = tuple(
             resolve(q, row, model.labels, model.task) for q, row in zip(queries, output.detach(), strict=True)
         )
-        maps: dict[Key, torch.Tensor] = {}
         last = max(map(len, targets)) - 1
         for number in range(last + 1):
-            asked = [own[number] if number < len(own) else None for own in targets]
-            gradients: dict[str, torch.Tensor] = {}
-            if differentiate:
-                scores = torch.stack(_scores(asked, output))
-                gradients = recording.gradients(scores, retain_graph=number < last)
-            for layer in names:
-                for method in chosen:
-                    found = _map(method, layer, recording, gradients, asked, output, private)
-                    maps[number, layer, method.name] = found
-    return Attribution(output.detach(), targets, maps)
+            asked = _asked(targets, number)
+            gradients = _gradients(model, recording, asked, output, asks, final=number == last)
+            for job in jobs:
+                maps[job.key(number)] = applied(
+                    job.method,
+                    job.parts,
+                    recording,
+                    gradients.get(job.method.asks, {}),
+                    asked,
+                    output.detach(),
+                    private,
+                )
+    return output.detach(), targets
 
 
-def _once(names: Iterable[str]) -> list[str]:
+def _gradients(
+    model: ImageModel,
+    recording: Recording,
+    asked: Sequence[Target | None],
+    output: torch.Tensor,
+    asks: Sequence[Asks],
+    *,
+    final: bool,
+) -> dict[Asks, dict[str, torch.Tensor]]:
+    found: dict[Asks, dict[str, torch.Tensor]] = {}
+    for ask in asks:
+        scores = torch.stack(_scores(model, asked, output, ask))
+        found[ask] = recording.gradients(scores, retain_graph=not final or ask != asks[-1])
+    return found
+
+
+def _probe(
+    model: ImageModel,
+    private: nn.Module,
+    inputs: torch.Tensor,
+    output: torch.Tensor,
+    targets: Sequence[Sequence[Target]],
+    jobs: Sequence[_Job],
+    maps: dict[Key, torch.Tensor],
+    progress: Progress | None,
+) -> None:
+    """Put the maps of methods that ask more of the network into `maps`, one picture after the other."""
+    slow = [job for job in jobs if job.method.needs == "probe"]
+    asked = [(number, row, own) for row, owns in enumerate(targets) for number, own in enumerate(owns)]
+    work = [(job, *each) for job in slow for each in asked]
+    for step, (job, number, row, own) in enumerate(work):
+        tell = _quiet if progress is None else part_of(progress, step, len(work))
+        one = slice(row, row + 1)
+        layer = job.layer if job.method.place == "layer" else ""
+        found = probed(job.method, Probe(model, private, inputs[one].clone(), output[one], own, layer, tell))
+        batch = maps.setdefault(job.key(number), found.new_zeros(len(inputs), *found.shape))
+        batch[row] = found
+        tell(1, 1)
+
+
+def _quiet(_done: int, _total: int) -> None:
+    pass
+
+
+def _once(names: Iterable[Name]) -> list[Name]:
     return list(dict.fromkeys(names))
 
 
-def _scores(asked: Sequence[Target | None], output: torch.Tensor) -> list[torch.Tensor]:
+def _asked(targets: Sequence[Sequence[Target]], number: int) -> list[Target | None]:
+    """Return for each picture its target of that number, if it has so many."""
+    return [own[number] if number < len(own) else None for own in targets]
+
+
+def _scores(
+    model: ImageModel, asked: Sequence[Target | None], output: torch.Tensor, asks: Asks
+) -> list[torch.Tensor]:
     """Return one score for each picture; a target only sees its own picture's output."""
-    nothing = output.new_zeros(())
-    return [nothing if target is None else target(output[i : i + 1])[0] for i, target in enumerate(asked)]
-
-
-def _map(
-    method: Method,
-    layer: str,
-    recording: Recording,
-    gradients: dict[str, torch.Tensor],
-    asked: Sequence[Target | None],
-    output: torch.Tensor,
-    private: nn.Module,
-) -> torch.Tensor:
-    activation = _full(recording[layer].detach())
-    if activation.dim() != 4:
-        raise MethodError(
-            f"layer {layer!r} gives {tuple(activation.shape)}; {method.title} needs (batch, channels, "
-            "height, width). Choose a convolutional layer."
-        )
-    with torch.no_grad():
-        if method.needs == "activations":
-            return method.function(activation).float()
-        if method.needs == "gradients":
-            return method.function(activation, _full(gradients[layer])).float()
-        weights = _head_weights(private, activation, output.detach(), asked, method.title)
-        return method.function(activation, weights).float()
-
-
-def _full(tensor: torch.Tensor) -> torch.Tensor:
-    # Sums over thousands of positions and channels lose their digits in half precision.
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
-def _head_weights(
-    private: nn.Module,
-    activation: torch.Tensor,
-    output: torch.Tensor,
-    asked: Sequence[Target | None],
-    title: str,
-) -> torch.Tensor:
-    """Return the linear weights `(B, C)` of each picture's target, if the network has such a head."""
-    matrix = _pooled_linear(private, activation, _full(output))
-    if matrix is None:
-        raise MethodError(
-            f"{title} needs a network that ends in global average pooling of this layer and one linear "
-            "layer; this one does not. Grad-CAM is its generalisation."
-        )
-    weights = []
-    for target in asked:
+    scores = []
+    for i, target in enumerate(asked):
         if target is None:
-            weights.append(torch.zeros_like(matrix[0]))
-        elif isinstance(target, LogitTarget):
-            weights.append(sum(c * matrix[i] for i, c in target.terms) + torch.zeros_like(matrix[0]))
+            scores.append(output.new_zeros(()))
+        elif asks == "log-odds":
+            scores.append(log_odds(target, output[i : i + 1], model.activation)[0])
         else:
-            raise TargetError(f"{title} takes classes and sums of classes as targets, not callables.")
-    return torch.stack(weights)
-
-
-def _pooled_linear(private: nn.Module, activation: torch.Tensor, output: torch.Tensor) -> torch.Tensor | None:
-    pooled = activation.mean((2, 3))
-    for part in reversed(list(private.modules())):
-        if not isinstance(part, nn.Linear) or output.dim() != 2:
-            continue
-        if (part.out_features, part.in_features) != (output.shape[1], activation.shape[1]):
-            continue
-        weight = part.weight.detach().to(pooled.dtype)
-        bias = 0 if part.bias is None else part.bias.detach().to(pooled.dtype)
-        slack = max(1e-4, 8 * torch.finfo(part.weight.dtype).eps) * float(output.abs().max())
-        if torch.allclose(pooled @ weight.T + bias, output, rtol=0, atol=slack):
-            return weight
-    return None
+            scores.append(target(output[i : i + 1])[0])
+    return scores

@@ -11,9 +11,14 @@ import torch
 from interp.methods.registry import method
 
 
+def grid_of(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Return the dimensions of the grid of `(B, C, *grid)`: two for pictures, one for signals."""
+    return tuple(range(2, tensor.dim()))
+
+
 def _weighted(weights: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:
     """Return `Σ_k w_k A_k` for channel weights `(B, C)`."""
-    return torch.einsum("bc,bchw->bhw", weights, activation)
+    return torch.einsum("bc,bc...->b...", weights, activation)
 
 
 @method(
@@ -45,7 +50,7 @@ def cam(activation: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 )
 def grad_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """Return `Σ_k mean(g_k) A_k`: CAM / (h·w) on a network where CAM exists."""
-    return _weighted(gradient.mean((2, 3)), activation)
+    return _weighted(gradient.mean(grid_of(gradient)), activation)
 
 
 @method(
@@ -78,9 +83,9 @@ def grad_cam_plus_plus(activation: torch.Tensor, gradient: torch.Tensor) -> torc
     of a ReLU, whose denominator is at least 2; where other activations make it 0 or less, `α` has no
     meaning and the position weighs 0.
     """
-    denominator = 2 + gradient * activation.sum((2, 3), keepdim=True)
+    denominator = 2 + gradient * activation.sum(grid_of(activation), keepdim=True)
     weights = torch.where(denominator > 0, gradient.clamp(min=0) / denominator, 0)
-    return _weighted(weights.sum((2, 3)), activation)
+    return _weighted(weights.sum(grid_of(activation)), activation)
 
 
 @method(
@@ -111,8 +116,8 @@ def xgrad_cam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
 
     A channel whose activations sum to 0 has no such mean and weighs 0.
     """
-    mass = activation.sum((2, 3))
-    weighted = (gradient * activation).sum((2, 3))
+    mass = activation.sum(grid_of(activation))
+    weighted = (gradient * activation).sum(grid_of(activation))
     return _weighted(torch.where(mass == 0, 0, weighted / mass), activation)
 
 

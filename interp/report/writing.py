@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -15,10 +15,12 @@ from typing import Any
 
 from PIL import Image
 
+from interp.defaults import METHOD
 from interp.files import write_whole
 from interp.images import LIMITS, Limits
 from interp.methods import Method, get
 from interp.models import ImageModel
+from interp.progress import Progress
 from interp.report.finding import ReportError, find_pictures
 from interp.report.page import write_page
 from interp.report.pipeline import Job, explain_files
@@ -29,7 +31,6 @@ from interp.views import Tile, contact_sheet, overlay
 FORMAT = 1
 PART_SIZE = 64
 SHEET_TILES = 400
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def write_report(
     *,
     classes: Sequence[str | int] = (),
     top_classes: int = 3,
-    method: str | Method = "grad-cam",
+    method: str | Method = METHOD,
     layer: str | int | None = None,
     batch_size: int = 16,
     recursive: bool = False,

@@ -300,27 +300,16 @@ def test_slow_methods_are_begun_by_a_press(seen, monkeypatch, default_model):
     (row,) = seen["rows"]
     assert [bool(cell.over) for cell in row] == [True, True, True, False]
     assert "press the button above" in row[3].words
-    assert "EigenCAM (1 forward)" in words(app)
+    assert "EigenCAM (1 × a prediction)" in words(app)
     checked(app.button(key="begin-compare").click().run())
     alone = interp.explain(default_model, "sample_images/coffee.jpg", method="eigen-cam")
     np.testing.assert_array_equal(seen["rows"][0][3].values, alone.values)
     assert "begin-compare" not in [button.key for button in app.button]
 
 
-@pytest.mark.parametrize(
-    ("cost", "quick"),
-    [
-        ("1 forward", True),
-        ("1 forward, 1 backward", True),
-        ("2 forward, 1 backward to the input", True),
-        ("1 forward for each channel", False),
-        ("50 forward, 50 backward", False),
-        ("one pass for every part", False),
-        ("as long as it takes", False),
-    ],
-)
-def test_what_is_quick_is_read_from_the_cost(cost, quick):
-    assert is_quick(replace(get("grad-cam"), cost=cost)) == quick
+@pytest.mark.parametrize(("passes", "quick"), [(1.0, True), (4.0, True), (50.0, False)])
+def test_few_passes_are_quick(passes, quick):
+    assert is_quick(replace(get("grad-cam"), passes=passes)) == quick
 
 
 def test_npz_has_all_raw_maps(default_model):

@@ -10,6 +10,7 @@ from interp.explorer import links
 from interp.explorer.asking import (
     asked_class,
     class_names,
+    cost_of,
     default_layer,
     layer_title,
     predicted,
@@ -191,7 +192,7 @@ def _found(sight: Sight, asked: Asked) -> Maps:
         return made
 
     key = (sight.network.name, sight.network.version, sight.picture.digest, asked.classes, slow, asked.layers)
-    titles = ", ".join(f"{get(name).title} ({get(name).cost})" for name in slow)
+    titles = ", ".join(f"{get(name).title} ({cost_of(get(name))})" for name in slow)
     more = job("compare", (*key, longest), run, button=say("Make the slow maps too"), about=titles)
     return found if more is None else found | more
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ Pair = tuple[str, str]
 Key = tuple[int, str, str]
 Groups = list[tuple[tuple[str, ...], tuple[str, ...]]]
 Refused = (MethodError, LayerError, CaptureError)
-QUICK = 2
+QUICK = 4
 KNOWN = 2048
 
 
@@ -60,13 +59,8 @@ class Maps:
 
 
 def is_quick(method: Method) -> bool:
-    """Whether a map comes while people wait; all others are work that they begin by a press.
-
-    Those that pass through the network once or twice are quick. What it costs is told in words, as
-    "1 forward, 1 backward to the layer"; words of another kind count as slow.
-    """
-    passes = [int(number) for number in re.findall(r"\d+", method.cost)]
-    return bool(passes) and max(passes) <= QUICK and not re.search(r"\b(each|every|per)\b", method.cost)
+    """Whether a map comes while people wait; all others are work that they begin by a press."""
+    return method.passes <= QUICK
 
 
 @st.cache_resource(

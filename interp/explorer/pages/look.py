@@ -12,10 +12,10 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from interp.defaults import METHOD
 from interp.explanation import Explanation
 from interp.explorer import links
 from interp.explorer.asking import (
-    METHOD,
     asked_class,
     asked_method,
     choose_class,

@@ -8,7 +8,8 @@ from functools import partial
 
 import streamlit as st
 
-from interp.explorer.asking import METHOD, class_targets
+from interp.defaults import METHOD
+from interp.explorer.asking import class_targets
 from interp.explorer.networks import Network
 from interp.explorer.pages.report_made import Asked, Made
 from interp.explorer.pictures import as_typed

@@ -10,7 +10,7 @@ import streamlit as st
 from interp.dense import RegionTarget
 from interp.explanation import Explanation
 from interp.explorer import links
-from interp.explorer.asking import choose_method, class_titles
+from interp.explorer.asking import choose_method, class_titles, cost_of
 from interp.explorer.drawing import cell_of, choose_drawing, heat_cell
 from interp.explorer.page import Page, Sight
 from interp.explorer.pages.compare_maps import is_quick
@@ -153,7 +153,7 @@ def _found(sight: Sight, asked: Question, method: Method) -> dict[str, Explanati
         return made
 
     key = (network.name, network.version, picture.digest, asked, method.name)
-    about = f"{method.title} · {say(method.cost)}"
+    about = f"{method.title} · {cost_of(method)}"
     return job("segmentation", key, run, button=say("Make the maps"), about=about)
 
 

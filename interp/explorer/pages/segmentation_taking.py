@@ -11,8 +11,9 @@ from typing import Any
 
 import streamlit as st
 
+from interp.defaults import METHOD
 from interp.explanation import Explanation
-from interp.explorer.asking import METHOD, logits, whole
+from interp.explorer.asking import logits, whole
 from interp.explorer.page import Sight
 from interp.explorer.pages.segmentation_asked import Question
 from interp.explorer.pages.segmentation_views import classes_over

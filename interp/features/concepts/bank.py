@@ -16,10 +16,11 @@ from interp.features.concepts.maps import maps_of, negative_part, warn_of_negati
 from interp.features.concepts.picture import PictureConcepts, corners, counted
 from interp.features.errors import FeatureError
 from interp.features.statistics import Files, files_of
-from interp.features.stream import Progress, extractor_of, input_batches
+from interp.features.stream import extractor_of, input_batches
 from interp.images import Preprocess, open_image
 from interp.images.opening import Source
 from interp.models import ImageModel
+from interp.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -26,9 +26,10 @@ from interp.features.concepts.picture import PictureConcepts, corners, counted
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
 from interp.features.statistics import Files, files_of
-from interp.features.stream import Progress, extractor_of, input_batches
+from interp.features.stream import extractor_of, input_batches
 from interp.images.opening import Source
 from interp.models import ImageModel
+from interp.progress import Progress
 from interp.targets import LogitTarget, Target, TargetError, TargetLike, resolve
 
 if TYPE_CHECKING:

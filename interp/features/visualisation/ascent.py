@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from interp.features.errors import FeatureError
-from interp.features.stream import Progress
 from interp.features.visualisation.parametrisation import Parametrisation
 from interp.features.visualisation.transforms import Transform, transformed
+from interp.progress import Progress
 
 Score = Callable[[Tensor], Tensor]
 """From pictures `(B, C, H, W)` of 0 … 1 to one number for each, `(B,)`."""

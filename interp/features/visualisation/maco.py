@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from interp.features.errors import FeatureError
-from interp.features.stream import Progress
 from interp.features.visualisation.parametrisation import (
     Parametrisation,
     basis_of,
@@ -19,6 +18,7 @@ from interp.features.visualisation.parametrisation import (
 )
 from interp.images import Preprocess, open_image
 from interp.images.opening import Source
+from interp.progress import Progress
 
 # Deviation and fall before the sigmoid, fitted to 250 photographs of as many ImageNet classes: of brightness,
 # yellow against blue and green against purple in ImageNet's colours; and of grey.

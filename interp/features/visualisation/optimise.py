@@ -13,7 +13,6 @@ from PIL import Image
 from torch import Tensor
 
 from interp.features.errors import FeatureError
-from interp.features.stream import Progress
 from interp.features.visualisation.ascent import ascend
 from interp.features.visualisation.maco import maco
 from interp.features.visualisation.objectives import Objective, evaluate, largest
@@ -22,6 +21,7 @@ from interp.features.visualisation.reading import Layer
 from interp.features.visualisation.seeing import See, seer
 from interp.features.visualisation.transforms import STANDARD, Transform
 from interp.models import ImageModel
+from interp.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

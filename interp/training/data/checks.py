@@ -11,13 +11,13 @@ import numpy as np
 
 from interp.images import ImageError, open_image
 from interp.images.reading import name_of
+from interp.progress import Progress
 from interp.training.data.masks import open_mask
 from interp.training.data.pairs import Paired
 from interp.training.data.problems import DataError, Kind, Problems
 from interp.training.data.threads import in_threads
 
 Size = tuple[int, int]
-Progress = Callable[[int, int], None]
 
 UNREADABLE = Kind("picture cannot be read", "pictures cannot be read")
 UNREADABLE_MASK = Kind("mask cannot be read", "masks cannot be read")

@@ -1,0 +1,123 @@
+"""A method's function applied to what was recorded at a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from interp.capture import Recording
+from interp.layers import LayerTable
+from interp.methods.registry import Method
+from interp.methods.spelling import MethodError
+from interp.targets import LogitTarget, Target, TargetError
+
+
+def parts_of(method: Method, layer: str, table: LayerTable) -> tuple[str, ...]:
+    """Return the layers that a map of `method` at `layer` rests on, the finest first.
+
+    These are the layer itself and, for methods that look at several, the ends of the stages before it.
+    """
+    if method.needs == "probe":
+        return ()
+    if method.stages == 1:
+        return (layer,)
+    return (*stages_before(layer, table)[-(method.stages - 1) :], layer)
+
+
+def stages_before(layer: str, table: LayerTable) -> tuple[str, ...]:
+    """Return the ends of the stages that come before a layer, first to last."""
+    if layer in table.stages:
+        return table.stages[: table.stages.index(layer)]
+    own = table[layer].stage
+    return table.stages if own is None else table.stages[:own]
+
+
+def applied(
+    method: Method,
+    parts: Sequence[str],
+    recording: Recording,
+    gradients: Mapping[str, torch.Tensor],
+    asked: Sequence[Target | None],
+    output: torch.Tensor,
+    private: nn.Module,
+) -> torch.Tensor:
+    """Return the raw maps `(B, *grid)`, float32, of a method that rests on recorded layers.
+
+    Args:
+        method: that does not need a probe.
+        parts: the layers it rests on.
+        recording: with these layers.
+        gradients: of what the method asks, at these layers.
+        asked: for each picture its target, or None.
+        output: what the network gave, detached.
+        private: the twin.
+
+    Raises:
+        MethodError: a layer has no grid, or the network not the head that the method needs.
+        TargetError: the target does not fit the method.
+    """
+    activations = [_grid(recording[part].detach(), part, method) for part in parts]
+    with torch.no_grad():
+        given: list[object] = [activations if method.stages > 1 else activations[0]]
+        if method.needs == "gradients":
+            slopes = [in_full(gradients[part]) for part in parts]
+            given.append(slopes if method.stages > 1 else slopes[0])
+        if method.needs == "head":
+            given.append(_head_weights(private, activations[0], output, asked, method.title))
+        return method.function(*given).float()
+
+
+def _grid(tensor: torch.Tensor, layer: str, method: Method) -> torch.Tensor:
+    if tensor.dim() != 4:
+        raise MethodError(
+            f"layer {layer!r} gives {tuple(tensor.shape)}; {method.title} needs (batch, channels, "
+            "height, width). Choose a convolutional layer."
+        )
+    return in_full(tensor)
+
+
+def in_full(tensor: torch.Tensor) -> torch.Tensor:
+    """Return half precision as float32: sums over thousands of positions and channels lose their digits."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _head_weights(
+    private: nn.Module,
+    activation: torch.Tensor,
+    output: torch.Tensor,
+    asked: Sequence[Target | None],
+    title: str,
+) -> torch.Tensor:
+    """Return the linear weights `(B, C)` of each picture's target, if the network has such a head."""
+    matrix = _pooled_linear(private, activation, in_full(output))
+    if matrix is None:
+        raise MethodError(
+            f"{title} needs a network that ends in global average pooling of this layer and one linear "
+            "layer; this one does not. Grad-CAM is its generalisation."
+        )
+    weights = []
+    for target in asked:
+        if target is None:
+            weights.append(torch.zeros_like(matrix[0]))
+        elif isinstance(target, LogitTarget):
+            weights.append(sum(c * matrix[i] for i, c in target.terms) + torch.zeros_like(matrix[0]))
+        else:
+            raise TargetError(f"{title} takes classes and sums of classes as targets, not callables.")
+    return torch.stack(weights)
+
+
+def _pooled_linear(private: nn.Module, activation: torch.Tensor, output: torch.Tensor) -> torch.Tensor | None:
+    pooled = activation.flatten(2).mean(2)
+    for part in reversed(list(private.modules())):
+        if not isinstance(part, nn.Linear) or output.dim() != 2:
+            continue
+        if (part.out_features, part.in_features) != (output.shape[1], activation.shape[1]):
+            continue
+        weight = part.weight.detach().to(pooled.dtype)
+        bias = 0 if part.bias is None else part.bias.detach().to(pooled.dtype)
+        slack = max(1e-4, 8 * torch.finfo(part.weight.dtype).eps) * float(output.abs().max())
+        if torch.allclose(pooled @ weight.T + bias, output, rtol=0, atol=slack):
+            return weight
+    return None

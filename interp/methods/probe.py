@@ -1,0 +1,132 @@
+"""What a method may ask of the network when one pass is not enough: one picture, one target, one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from interp.capture import record, replay
+from interp.layers import main_output
+from interp.methods.applying import applied, in_full, parts_of
+from interp.methods.odds import log_odds
+from interp.methods.registry import Asks, Method
+from interp.methods.spelling import MethodError
+from interp.models import ImageModel
+from interp.progress import Progress
+from interp.targets import Target
+
+AT_ONCE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """The network, one prepared picture and what is asked of it.
+
+    Attributes:
+        model: what is explained.
+        module: its twin, this thread's own; what patches it must put it back.
+        inputs: `(1, C, *size)`.
+        output: what the network gives for them, `(1, ...)`, detached.
+        target: one score for each output.
+        layer: name of the layer; empty for methods whose map lies on the input.
+        progress: to be told how far the method is.
+    """
+
+    model: ImageModel
+    module: nn.Module = field(repr=False)
+    inputs: torch.Tensor = field(repr=False)
+    output: torch.Tensor = field(repr=False)
+    target: Target
+    layer: str
+    progress: Progress = field(repr=False)
+
+    def run(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the network's output for `(N, C, *size)`, with a graph where the caller asks for one."""
+        return main_output(self.module(inputs))
+
+    def ask(self, output: torch.Tensor, asks: Asks = "score") -> torch.Tensor:
+        """Return the target's score of each output, `(N,)`."""
+        if asks == "log-odds":
+            return log_odds(self.target, output, self.model.activation)
+        return self.target(output)
+
+    @property
+    def score(self) -> float:
+        """The target's score for the picture as it is."""
+        return float(self.ask(self.output)[0])
+
+    def scores(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the target's scores `(N,)`, float32 or float64, for other inputs `(N, C, *size)`."""
+        with torch.inference_mode(False), torch.no_grad():
+            parts = torch.split(inputs.to(self.inputs.dtype), AT_ONCE)
+            return in_full(torch.cat([self.ask(self.run(part.clone())) for part in parts]))
+
+    def tail(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what gives the scores `(N,)` for changed activations `(N, C, *grid)` of the layer.
+
+        Only what comes after the layer runs.
+        """
+        replayed = replay(self.module, self.layer, self.inputs)
+
+        def scores(activations: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                parts = torch.split(activations.to(replayed.activation.dtype), AT_ONCE)
+                return in_full(torch.cat([self.ask(main_output(replayed(part))) for part in parts]))
+
+        return scores
+
+    def activation(self) -> torch.Tensor:
+        """Return what the layer gives for the picture, `(1, C, *grid)`."""
+        with record(self.module, [self.layer]) as recording:
+            self.run(self.inputs.clone())
+        return in_full(recording[self.layer])
+
+    def recorded(
+        self, layers: Sequence[str], *, inputs: torch.Tensor | None = None, asks: Asks = "score"
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return the activations of some layers and the gradients of what is asked, each `(N, C, *grid)`."""
+        given = self.inputs if inputs is None else inputs
+        with record(self.module, list(dict.fromkeys(layers)), gradients=True) as recording:
+            gradients = recording.gradients(self.ask(self.run(given.clone()), asks))
+            found = [in_full(recording[layer].detach()) for layer in layers]
+        return found, [in_full(gradients[layer]) for layer in layers]
+
+    def map(
+        self, method: Method, *, inputs: torch.Tensor | None = None, layer: str | None = None
+    ) -> torch.Tensor:
+        """Return the raw map `(*grid)` of another method, perhaps of other inputs or at another layer."""
+        probe = self
+        if inputs is not None:
+            with torch.inference_mode(False), torch.no_grad():
+                probe = replace(probe, inputs=inputs, output=self.run(inputs.clone()))
+        if layer is not None:
+            probe = replace(probe, layer=layer)
+        return probe._map(method)
+
+    def _map(self, method: Method) -> torch.Tensor:
+        if method.needs == "probe":
+            return probed(method, self)
+        parts = parts_of(method, self.layer, self.model.layers)
+        differentiate = method.needs == "gradients"
+        with record(self.module, list(dict.fromkeys(parts)), gradients=differentiate) as recording:
+            output = self.run(self.inputs.clone())
+            gradients = recording.gradients(self.ask(output, method.asks)) if differentiate else {}
+        return applied(method, parts, recording, gradients, [self.target], output.detach(), self.module)[0]
+
+
+def probed(method: Method, probe: Probe) -> torch.Tensor:
+    """Return the raw map `(*grid)`, float32, of a method that needs a probe.
+
+    Raises:
+        MethodError: the method does not work on networks of this kind.
+    """
+    if probe.model.task not in method.tasks:
+        raise MethodError(
+            f"{method.title} works for {' and '.join(method.tasks)}; {probe.model.name} does "
+            f"{probe.model.task}."
+        )
+    found: torch.Tensor = method.function(probe)
+    return found.detach().float()
