@@ -5,12 +5,23 @@ import torch.nn.functional as F
 from torch import nn
 
 from interp.images import Preprocess
-from interp.methods import methods
+from interp.methods import get, methods
 from interp.models import ImageModel
 
-EVERY = [method.name for method in methods()]
-TARGETED = [method.name for method in methods() if method.targeted]
-GRADIENTS = [method.name for method in methods() if method.needs == "gradients"]
+# With what options the methods that take long are tested.
+QUICK: dict[str, str] = {}
+# Methods whose map is not that of the target multiplied by a number, for a reason that stands beside each.
+NOT_HOMOGENEOUS = {
+    "grad-cam-plus-plus",  # weighs by the size of the gradient; its own closed form is tested
+}
+# Methods that want a network of a certain shape, and not the one that a test brings.
+PARTICULAR = {
+    "cam",  # a pooled linear head
+}
+EVERY = [QUICK.get(method.name, method.name) for method in methods()]
+TARGETED = [name for name in EVERY if get(name).targeted]
+GENERAL = [name for name in EVERY if name.split("(")[0] not in PARTICULAR]
+HOMOGENEOUS = [name for name in TARGETED if name.split("(")[0] not in NOT_HOMOGENEOUS]
 HALF = ((0.5,) * 3, (0.5,) * 3)
 
 
@@ -93,3 +104,9 @@ def inputs_for(model, count=1, seed=0):
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(count, model.preprocess.channels, height, width, generator=generator)
     return values.to(model.dtype)
+
+
+def only(found, method, number=0):
+    """Return the map of a method, on whatever it lies."""
+    (key,) = [key for key in found if key[0] == number and key[2] == get(method).name]
+    return found[key]

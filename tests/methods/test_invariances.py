@@ -7,15 +7,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nets import EVERY, GRADIENTS, TARGETED, Block, PooledLinear, inputs_for, model_of
+from nets import EVERY, GENERAL, HOMOGENEOUS, TARGETED, Block, PooledLinear, inputs_for, model_of, only
 from torch import nn
 
 from interp import targets
 from interp.capture import CaptureError
-from interp.methods import attribute
+from interp.methods import INPUT, attribute, get
 from interp.targets import LogitTarget, TargetError
 
-HOMOGENEOUS = [name for name in GRADIENTS if name != "grad-cam-plus-plus"]  # its own test: test_closed_forms
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
 
 
@@ -34,9 +33,9 @@ def test_a_batch_is_its_pictures_one_by_one(method):
     model = model_of(PooledLinear())
     inputs = inputs_for(model, 5)
     asked = [0, 3, targets.contrast(1, 2), None, 2]
-    together = maps(model, inputs, [method], asked)[0, "act", method]
+    together = only(maps(model, inputs, [method], asked), method)
     for row in range(5):
-        alone = maps(model, inputs[row : row + 1], [method], asked[row])[0, "act", method]
+        alone = only(maps(model, inputs[row : row + 1], [method], asked[row]), method)
         assert close(together[row], alone[0])
 
 
@@ -44,19 +43,19 @@ def test_a_batch_is_its_pictures_one_by_one(method):
 def test_other_pictures_in_the_batch_do_not_matter(method):
     model = model_of(PooledLinear())
     inputs = inputs_for(model, 3)
-    before = maps(model, inputs, [method])[0, "act", method][0]
+    before = only(maps(model, inputs, [method]), method)[0]
     inputs[1:] = 100 * torch.randn(2, *inputs.shape[1:], generator=torch.Generator().manual_seed(7))
-    assert close(maps(model, inputs, [method])[0, "act", method][0], before)
+    assert close(only(maps(model, inputs, [method]), method)[0], before)
 
 
 @pytest.mark.parametrize("factor", [1e-6, 0.5, 1e5])
-@pytest.mark.parametrize("method", [*HOMOGENEOUS, "cam"])
+@pytest.mark.parametrize("method", HOMOGENEOUS)
 def test_scaling_the_target_leaves_the_normalised_map(method, factor):
     model = model_of(PooledLinear())
     inputs = inputs_for(model, 2)
     one = LogitTarget(((1, 1.0),), "one")
-    plain = maps(model, inputs, [method], one)[0, "act", method]
-    scaled = maps(model, inputs, [method], factor * one)[0, "act", method]
+    plain = only(maps(model, inputs, [method], one), method)
+    scaled = only(maps(model, inputs, [method], factor * one), method)
     for a, b in zip(plain, scaled, strict=True):
         assert close(b / b.abs().max(), a / a.abs().max())
 
@@ -65,17 +64,17 @@ def test_scaling_the_target_leaves_the_normalised_map(method, factor):
 def test_activation_methods_do_not_see_the_target(method):
     model = model_of(PooledLinear())
     inputs = inputs_for(model, 2)
-    first = maps(model, inputs, [method], 0)[0, "act", method]
-    assert torch.equal(first, maps(model, inputs, [method], targets.negative(3))[0, "act", method])
+    first = only(maps(model, inputs, [method], 0), method)
+    assert torch.equal(first, only(maps(model, inputs, [method], targets.negative(3)), method))
 
 
 @pytest.mark.parametrize("layer", ["stem", "stem.1", "layer", "layer.1", "relu@0", "conv"])
-@pytest.mark.parametrize("method", [m for m in EVERY if m != "cam"])
+@pytest.mark.parametrize("method", GENERAL)
 def test_in_place_networks_give_the_map_of_out_of_place_ones(method, layer):
     model, other = model_of(Block(change=True)), model_of(Block(change=False))
     inputs = inputs_for(model, 2)
-    got = maps(model, inputs, [method], layers=[layer])[0, layer, method]
-    assert close(got, maps(other, inputs, [method], layers=[layer])[0, layer, method])
+    got = only(maps(model, inputs, [method], layers=[layer]), method)
+    assert close(got, only(maps(other, inputs, [method], layers=[layer]), method))
 
 
 class Aliased(nn.Module):
@@ -94,12 +93,12 @@ class Aliased(nn.Module):
         return self.fc((2 * b + (a if self.relu.inplace else b)).mean((2, 3)))
 
 
-@pytest.mark.parametrize("method", [m for m in EVERY if m != "cam"])
+@pytest.mark.parametrize("method", GENERAL)
 def test_a_network_that_needs_its_in_place_relu_is_explained_as_what_it_computes(method):
     net = Aliased(inplace=True).train()
     model, other = model_of(net), model_of(Aliased(inplace=False))
     inputs = inputs_for(model, 2)
-    assert close(*(maps(m, inputs, [method], layers=["conv"])[0, "conv", method] for m in (model, other)))
+    assert close(*(only(maps(m, inputs, [method], layers=["conv"]), method) for m in (model, other)))
     assert net.training
     assert net.relu.inplace
 
@@ -179,7 +178,7 @@ def test_the_users_model_is_as_it_was(training, fails):
             raise fails("stop")
         return output[:, 1]
 
-    methods = [m for m in EVERY if m != "cam"]
+    methods = GENERAL
     inputs = inputs_for(model, 2)
     if fails:
         with pytest.raises(fails):
@@ -198,7 +197,7 @@ def test_the_users_model_is_as_it_was(training, fails):
 @pytest.mark.parametrize("mode", ["frozen", "no_grad", "inference_mode", "train()"])
 def test_the_same_map_whatever_mode_the_caller_is_in(method, mode):
     inputs = inputs_for(model_of(PooledLinear()), 2)
-    wanted = maps(model_of(PooledLinear()), inputs, [method])[0, "act", method]
+    wanted = only(maps(model_of(PooledLinear()), inputs, [method]), method)
     net = PooledLinear()
     if mode == "frozen":
         net.requires_grad_(False)
@@ -208,15 +207,15 @@ def test_the_same_map_whatever_mode_the_caller_is_in(method, mode):
     with outside():
         model = model_of(net)  # twins and table are made in there, too
         prepared = inputs.clone()
-        got = maps(model, prepared, [method], layers=[model.layers.resolve("act")])[0, "act", method]
+        got = only(maps(model, prepared, [method], layers=[model.layers.resolve("act")]), method)
         assert torch.equal(got, wanted)
 
 
 @pytest.mark.parametrize("method", EVERY)
 def test_a_half_precision_model_is_close_and_finite(method):
     inputs = inputs_for(model_of(PooledLinear()), 2).float()
-    wanted = maps(model_of(PooledLinear().float()), inputs, [method])[0, "act", method]
-    got = maps(model_of(PooledLinear().bfloat16()), inputs.bfloat16(), [method])[0, "act", method]
+    wanted = only(maps(model_of(PooledLinear().float()), inputs, [method]), method)
+    got = only(maps(model_of(PooledLinear().bfloat16()), inputs.bfloat16(), [method]), method)
     assert got.dtype == torch.float32
     assert got.isfinite().all()
     assert close(got, wanted, share=0.05)
@@ -230,7 +229,7 @@ def test_flat_activations_give_no_nan(method, value):
         net.conv.weight.zero_()
         net.conv.bias.fill_({"zero": 0.0, "constant": 0.7, "dead": -1.0}[value])
     model = model_of(net)
-    found = maps(model, inputs_for(model, 2), [method])[0, "act", method]
+    found = only(maps(model, inputs_for(model, 2), [method]), method)
     assert found.isfinite().all()
     assert float(found.max() - found.min()) <= 1e-6
 
@@ -238,13 +237,14 @@ def test_flat_activations_give_no_nan(method, value):
 def test_everything_at_once_is_one_at_a_time():
     model = model_of(Block())
     inputs = inputs_for(model, 3)
-    layers, methods = ["stem", "layer", "conv"], [m for m in EVERY if m != "cam"]
+    layers = ["stem", "layer", "conv"]
     asked = [0, 2, targets.contrast(3, 1), lambda out: out.square().sum(1)]
-    found = attribute(model, inputs, targets.several(*asked), methods, layers).maps
-    assert list(found) == [(n, layer, m) for n in range(4) for layer in layers for m in methods]
+    found = attribute(model, inputs, targets.several(*asked), GENERAL, layers).maps
+    places = [(layer if get(m).place == "layer" else INPUT, get(m).name) for layer in layers for m in GENERAL]
+    assert list(found) == [(n, *place) for n in range(4) for place in dict.fromkeys(places)]
     for (number, layer, method), got in found.items():
-        wanted = attribute(model, inputs, asked[number], [method], [layer]).maps[0, layer, method]
-        assert torch.equal(got, wanted), (number, layer, method)
+        wanted = attribute(model, inputs, asked[number], [method], None if layer == INPUT else [layer]).maps
+        assert torch.equal(got, wanted[0, layer, method]), (number, layer, method)
 
 
 def test_pictures_with_fewer_targets_than_others():
@@ -283,7 +283,7 @@ class Unrolled(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-@pytest.mark.parametrize("method", [m for m in EVERY if m != "cam"])
+@pytest.mark.parametrize("method", GENERAL)
 def test_every_call_of_a_reused_module_can_be_picked(method):
     net = Reused()
     model, unrolled = model_of(net), model_of(Unrolled(net))
@@ -330,7 +330,7 @@ def test_all_methods_on_the_default_layer_of_tiny_nets(height, width, channels, 
     inputs = inputs_for(model, batch)
     layer = model.default_layer
     for (_, name, method), found in attribute(model, inputs, None, EVERY).maps.items():
-        assert name == layer
+        assert name == (layer if get(method).place == "layer" else INPUT)
         assert found.shape == (batch, height, width), method
         assert found.dtype == torch.float32
         assert found.isfinite().all(), method

@@ -3,13 +3,12 @@
 import inspect
 
 import pytest
-from nets import EVERY
 
 from interp.methods import MethodError, get, methods
 from interp.methods.registry import method as register
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [method.name for method in methods()])
 def test_every_method_says_what_it_is(name):
     found = get(name)
     assert found.title
@@ -22,8 +21,12 @@ def test_every_method_says_what_it_is(name):
         "activations": ["activation"],
         "gradients": ["activation", "gradient"],
         "head": ["activation", "weights"],
+        "probe": ["probe"],
     }
-    assert list(inspect.signature(found.function).parameters) == wanted[found.needs]
+    parameters = inspect.signature(found.function).parameters.values()
+    given = [p.name.rstrip("s") for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    assert given == [each.rstrip("s") for each in wanted[found.needs]]
+    assert all(p.default is not p.empty for p in parameters if p.kind is p.KEYWORD_ONLY)
     for typed in (
         name.upper(),
         name.replace("-", "_"),
