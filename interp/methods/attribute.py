@@ -13,7 +13,7 @@ from interp.capture import Recording, record
 from interp.defaults import METHOD
 from interp.layers import main_output
 from interp.methods.applying import applied, parts_of
-from interp.methods.odds import log_odds
+from interp.methods.contrast import asked as asked_of
 from interp.methods.probe import Probe, probed
 from interp.methods.registry import INPUT, Asks, Method, get
 from interp.models import ImageModel
@@ -205,8 +205,6 @@ def _scores(
     for i, target in enumerate(asked):
         if target is None:
             scores.append(output.new_zeros(()))
-        elif asks == "log-odds":
-            scores.append(log_odds(target, output[i : i + 1], model.activation)[0])
         else:
-            scores.append(target(output[i : i + 1])[0])
+            scores.append(asked_of(target, output[i : i + 1], asks, model.activation)[0])
     return scores

@@ -11,7 +11,7 @@ from torch import nn
 from interp.capture import record, replay
 from interp.layers import main_output
 from interp.methods.applying import applied, in_full, parts_of
-from interp.methods.odds import log_odds
+from interp.methods.contrast import asked
 from interp.methods.registry import Asks, Method
 from interp.methods.spelling import MethodError
 from interp.models import ImageModel
@@ -49,9 +49,7 @@ class Probe:
 
     def ask(self, output: torch.Tensor, asks: Asks = "score") -> torch.Tensor:
         """Return the target's score of each output, `(N,)`."""
-        if asks == "log-odds":
-            return log_odds(self.target, output, self.model.activation)
-        return self.target(output)
+        return asked(self.target, output, asks, self.model.activation)
 
     @property
     def score(self) -> float:

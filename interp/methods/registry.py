@@ -18,7 +18,7 @@ __all__ = ["INPUT", "Method", "MethodError", "get", "method", "methods", "modifi
 
 Needs = Literal["activations", "gradients", "head", "probe"]
 Place = Literal["layer", "input"]
-Asks = Literal["score", "log-odds"]
+Asks = Literal["score", "contrast"]
 Display = Literal["positive", "signed", "range"]
 Function = Callable[..., torch.Tensor]
 
@@ -45,7 +45,7 @@ class Method:
         passes: cost in forward passes at the default layer of the default network; a backward pass through
             all of it counts as two.
         tasks: kinds of networks that it works on.
-        asks: what is differentiated: the target's score, or its log-odds against all other classes.
+        asks: what is differentiated: the target's score, or its contrast to the rivals (`contrast.py`).
         stages: at how many stages, up to the layer, it looks at once.
         options: what can be set, with the values that are.
         function: the maths; returns raw maps `(B, *grid)`, with a probe `(*grid)`.
