@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from interp.images.pixels import pixels_hash
+from interp.methods import INPUT
 
 if TYPE_CHECKING:
     from interp.explanation import Explanation
 
 Columns = Literal["target", "layer", "method"]
 
+Name = TypeVar("Name", bound=Hashable)
 _Key = tuple[Hashable, ...]
 _PICTURE: Final = 0
 _TARGET: Final = 2
@@ -64,7 +66,8 @@ def arrange(explanations: Sequence[Explanation], columns: Columns | None = None)
 
     Columns are what varies fastest among the maps of one picture, or what `columns` names; rows are all the
     rest. Both keep the order of the explanations: a column that only a later row has stands between its
-    neighbours there.
+    neighbours there. A map that lies on the input belongs to no layer: where methods stand across, it stands
+    in the row of every layer.
 
     Args:
         explanations: at least one.
@@ -78,23 +81,37 @@ def arrange(explanations: Sequence[Explanation], columns: Columns | None = None)
     across = _fastest(keys) if columns is None else _AXES[columns]
     rows: dict[_Key, dict[Hashable, Explanation]] = {}
     names: dict[Hashable, Explanation] = {}
+    homes = _homes(keys) if across == _METHOD else {}
     for key, explanation in zip(keys, explanations, strict=True):
-        rest = (*key[:across], *key[across + 1 :])
-        rows.setdefault(rest, {})[key[across]] = explanation
+        for home in homes.get(key, [key]):
+            rest = (*home[:across], *home[across + 1 :])
+            rows.setdefault(rest, {})[key[across]] = explanation
         names.setdefault(key[across], explanation)
     first = [next(iter(row.values())) for row in rows.values()]
-    varying = [axis for axis in _varying(keys) if axis != across]
+    placed = [(*rest[:across], None, *rest[across:]) for rest in rows]
     numbers = {picture: i + 1 for i, picture in enumerate(_distinct([key[0] for key in keys]))}
     order = _merged(rows.values())
     return Arrangement(
         [[row.get(name) for name in order] for row in rows.values()],
         first,
         [
-            _row_label(_labels(e, numbers[key[0]], full=True), varying, across)
-            for e, key in zip(first, rows, strict=True)
+            _row_label(_labels(e, numbers[key[0]], str(key[_LAYER]), full=True), _varying(placed), across)
+            for e, key in zip(first, placed, strict=True)
         ],
-        [_labels(names[name], 0, full=len(numbers) == 1)[across] for name in order],
+        [_labels(names[name], 0, names[name].layer, full=len(numbers) == 1)[across] for name in order],
     )
+
+
+def _homes(keys: Sequence[_Key]) -> dict[_Key, list[_Key]]:
+    """Return the keys of maps on the input, each with itself at the layers that its picture has maps at."""
+    layers: dict[_Key, list[Hashable]] = {}
+    for *question, layer in _distinct(key[: _LAYER + 1] for key in keys if key[_LAYER] != INPUT):
+        layers.setdefault(tuple(question), []).append(layer)
+    return {
+        key: [(*key[:_LAYER], layer, *key[_LAYER + 1 :]) for layer in layers[key[:_LAYER]]]
+        for key in keys
+        if key[_LAYER] == INPUT and key[:_LAYER] in layers
+    }
 
 
 def _merged(rows: Iterable[Iterable[Hashable]]) -> list[Hashable]:
@@ -128,14 +145,14 @@ def _keys(explanations: Sequence[Explanation]) -> list[_Key]:
     return keys
 
 
-def _labels(explanation: Explanation, picture: int, *, full: bool) -> tuple[str, ...]:
+def _labels(explanation: Explanation, picture: int, layer: str, *, full: bool) -> tuple[str, ...]:
     """Return a key in words; `full` with the target's probability, which is that of one picture."""
     name = Path(explanation.path).name if explanation.path else f"picture {picture}"
     target = explanation.title if full else explanation.target.name
-    return name, explanation.model.name, target, explanation.layer, explanation.method.title, ""
+    return name, explanation.model.name, target, layer, explanation.method.title, ""
 
 
-def _distinct(items: Iterable[Hashable]) -> list[Hashable]:
+def _distinct(items: Iterable[Name]) -> list[Name]:
     return list(dict.fromkeys(items))
 
 

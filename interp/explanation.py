@@ -40,11 +40,21 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 DPI = 160
+OF_PIXELS = 0.99
 FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
 
 
 class ExplanationError(ValueError):
     """An explanation cannot be saved, read or made again; the message says why."""
+
+
+def drawn_share(method: Method) -> float:
+    """Return the share of a map's positions whose values the colours span.
+
+    Maps of single pixels have a few extreme values, beside which all others would be pale: the colours span
+    99 % of their positions, and what is drawn says so. Maps of layers are drawn as they are.
+    """
+    return OF_PIXELS if method.place == "input" else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +69,11 @@ class Explanation:
         target: what was asked; `target.name` in words.
         score: the target's value, a logit or a sum of logits.
         probability: of the target, when it is one class.
-        layer: name of the layer.
+        layer: name of the layer; "input" where the map lies on the network's input.
         method: the registered method.
         model: the model that was explained.
         path: where the picture came from, when it was a file.
+        notes: what the method said of this map, as how much an integral misses.
 
     What draws takes the choices of `interp.views.Drawing`: `opacity` and `threshold` (0 to 1), `colormap`
     (a key of `interp.views.COLORMAPS`), `interpolation` ("nearest", "bilinear", "bicubic"). A wrong one is
@@ -85,6 +96,7 @@ class Explanation:
     method: Method
     model: ImageModel
     path: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Explanation {self.title!r}: {self.caption}>"
@@ -97,7 +109,7 @@ class Explanation:
     @property
     def scale(self) -> Scale:
         """The range that is drawn, and what there is to say in words when nothing can be."""
-        return Scale.of(self.values, self.method.display)
+        return Scale.of(self.values, self.method.display, share=drawn_share(self.method))
 
     @property
     def title(self) -> str:
@@ -107,9 +119,9 @@ class Explanation:
 
     @property
     def caption(self) -> str:
-        """Method, layer, native size and model, for under the title."""
+        """Method, layer, native size and model, and the method's notes, for under the title."""
         size = "×".join(map(str, self.map.shape))
-        return f"{self.method.title} · {self.layer} · {size} · {self.model.name}"
+        return " · ".join((self.method.title, self.layer, size, self.model.name, *self.notes))
 
     def heat(
         self,
@@ -154,17 +166,18 @@ class Explanation:
     ) -> Figure:
         """Return picture | map | overlay as a matplotlib figure, which a notebook displays."""
         drawing = Drawing(opacity, colormap, threshold, interpolation)
+        scale = self.scale
         return three_panel_figure(
             self.picture,
             self.values,
             title=self.title,
             caption=self.caption,
-            bar_label=f"{self.method.title}, raw",
+            bar_label=f"{self.method.title}, raw" + (f", {scale.cut} beyond" if scale.beyond else ""),
             **self._placed(drawing),
         )
 
     def _placed(self, drawing: Drawing) -> dict[str, Any]:
-        return {"box": self._corners, "display": self.method.display, **asdict(drawing)}
+        return {"box": self._corners, "scale": self.scale, **asdict(drawing)}
 
     @property
     def _corners(self) -> tuple[float, float, float, float]:
@@ -234,6 +247,7 @@ class Explanation:
             "probability": self.probability,
             "prediction": [[p.index, p.name, p.probability] for p in self.prediction],
             "box": self.box.to_json(),
+            "notes": list(self.notes),
             "map": {
                 "shape": list(self.map.shape),
                 "float32": base64.b64encode(values).decode(),
@@ -290,6 +304,9 @@ class Explanations(list[Explanation]):
             display=[
                 [(each or start).method.display for each in row]
                 for row, start in zip(arranged.rows, first, strict=True)
+            ],
+            shares=[
+                [1.0 if each is None else drawn_share(each.method) for each in row] for row in arranged.rows
             ],
             shared=shared,
             native=True,

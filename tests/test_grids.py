@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command import interp as command
 
 import interp
 from interp.arranging import GridError, arrange
+from interp.methods import get
 from interp.targets import several
 from interp.views import ViewError, grid_figure, number, shared_limits
 
@@ -156,3 +159,56 @@ def test_command_refuses_other_columns_before_it_explains(tmp_path):
     assert done.returncode != 0
     assert "give one of 'target', 'layer', 'method'" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return replace(get("grad-cam"), name="pixels", title="Pixels", place="input")
+
+
+@pytest.fixture(scope="module")
+def with_input(found, pixels):
+    """Two layers and two classes by Grad-CAM, and between them maps on the input."""
+    ours = [e for e in found if e.method.name == "grad-cam" and e.layer in ("blocks.4", "bn2")]
+    values = torch.linspace(-1, 1, 32 * 32).reshape(32, 32)
+    first = [replace(e, layer="input", method=pixels, map=values) for e in ours if e.layer == "blocks.4"]
+    return [e for own in zip(ours[:1] + ours[2:3], first, ours[1:2] + ours[3:], strict=True) for e in own]
+
+
+def test_map_on_the_input_stands_beside_every_layer(with_input):
+    made = arrange(with_input, "method")
+    assert made.column_labels == ["Grad-CAM", "Pixels"]
+    assert [label.split("\n")[1] for label in made.row_labels] == ["blocks.4", "bn2"] * 2
+    for row in made.rows:
+        assert [each.layer for each in row][1] == "input"
+        assert row[0].target == row[1].target
+
+
+def test_one_layer_and_the_input_are_one_row(with_input):
+    one = [e for e in with_input if e.layer != "blocks.4" and e.target.name == "espresso"]
+    made = arrange(one)
+    assert [[e.method.title for e in row] for row in made.rows] == [["Pixels", "Grad-CAM"]]
+    assert "no map" not in texts(interp.Explanations(one).grid())
+
+
+@pytest.mark.parametrize("columns", ["layer", "target"])
+def test_input_is_a_place_of_its_own_where_methods_stand_down(with_input, columns):
+    made = arrange(with_input, columns)
+    there = [each for row in made.rows for each in row if each is not None]
+    assert sorted(map(id, there)) == sorted(map(id, with_input))
+    assert columns == "target" or made.column_labels == ["blocks.4", "bn2", "input"]
+
+
+def test_only_maps_on_the_input_are_a_grid_too(with_input):
+    alone = [e for e in with_input if e.layer == "input"]
+    assert [len(row) for row in arrange(alone, "method").rows] == [1, 1]
+
+
+def test_colours_of_pixels_span_99_in_100_of_them_and_say_so(with_input):
+    alone = next(e for e in with_input if e.layer == "input")
+    assert alone.scale.high == pytest.approx(float(alone.map.clamp(min=0).quantile(0.99)))
+    assert alone.scale.text.endswith("(1 % beyond)")
+    assert f"≥ {number(alone.scale.high)}" in texts(interp.Explanations([alone]).grid())
+    assert "Pixels, raw, 1 % beyond" in texts(alone.show())
+    layer = next(e for e in with_input if e.layer == "bn2")
+    assert layer.scale.high == float(layer.map.max())

@@ -14,7 +14,7 @@ from interp.views.frames import cell_size, fit, letterbox, scaled_box
 from interp.views.grid_rows import Cell, Row, about_rows, common_scales, only_scale, rows_of
 from interp.views.overlay import Box, Interpolation, bar, overlay
 from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
-from interp.views.scale import Display, Scale, as_map, number
+from interp.views.scale import Display, Scale, as_map
 from interp.views.text import font, wrap
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def grid_figure(
     title: str = "",
     boxes: Box | Sequence[Box | None] | None = None,
     display: Display | Sequence[Display | Sequence[Display]] = "positive",
+    shares: float | Sequence[Sequence[float]] = 1.0,
     shared: Shared = False,
     show_picture: bool | None = None,
     native: bool = False,
@@ -105,6 +106,8 @@ def grid_figure(
         title: one line above.
         boxes: what the maps cover of the pictures, as in `overlay`: one for all, or one a row.
         display: which part of the values is drawn: one for all, one a row, or for each row one a map.
+        shares: of each map's positions, whose values its colours span: one for all, or for each row one
+            a map.
         shared: draw all maps on one scale, with one bar, so that colours can be compared; "row" draws
             those of each row on one scale, whose ends stand under each of them. In a row with several
             displays the maps of each share one, and a line below the grid says so.
@@ -130,7 +133,7 @@ def grid_figure(
         >>> maps = [[[[0.0, 1.0]], [[-1.0, -2.0]]]]
         >>> figure = grid_figure(cat, maps, row_labels=["Grad-CAM"], column_labels=["a", "b"])
     """
-    rows = rows_of(pictures, maps, boxes, display, row_labels, column_labels)
+    rows = rows_of(pictures, maps, boxes, display, row_labels, column_labels, shares)
     if cell < 1.2:
         raise ValueError(f"cell {cell}: give at least 1.2 inches, or no number can be read")
     if not isinstance(shared, bool) and shared != "row":
@@ -221,7 +224,8 @@ def _draw_cell(
         say_on(empty, "no map", layout.wide, 8, "middle")
         return
     limits = (common.low, common.high) if common else None
-    own, scale = Scale.of(cell.map, cell.display), Scale.of(cell.map, cell.display, limits)
+    own = Scale.of(cell.map, cell.display, share=cell.share)
+    scale = Scale.of(cell.map, cell.display, limits, cell.share)
     view = overlay(
         small,
         cell.map,
@@ -259,7 +263,7 @@ def _draw_range(
     strip = bar(scale, style.colormap, (layout.pixels[0], 8))
     page.picture(left, below, wide, 3.5, strip)
     below += 6
-    low, high = number(scale.low), number(scale.high)
+    low, high = scale.ends
     page.text(left, below, low, size, wide / 2, muted=True, down="top")
     page.text(left + wide, below, high, size, wide / 2, muted=True, across="right", down="top")
     below += 0 if layout.one_line else 1.35 * size

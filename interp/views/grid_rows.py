@@ -16,10 +16,11 @@ from interp.views.scale import Display, Scale, check_display, shared_limits
 
 @dataclass(frozen=True)
 class Cell:
-    """A map, or None where there is none, and which part of its values is drawn."""
+    """A map, or None where there is none, which part of its values is drawn, and of how many positions."""
 
     map: npt.ArrayLike | None
     display: Display
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def rows_of(
     display: Display | Sequence[Display | Sequence[Display]],
     row_labels: Sequence[str],
     column_labels: Sequence[str],
+    shares: float | Sequence[Sequence[float]] = 1.0,
 ) -> list[Row]:
     """Return one record a row, with whatever was given once for all repeated.
 
@@ -53,6 +55,7 @@ def rows_of(
         display: one for all, one a row, or for each row one a map.
         row_labels: one for each row.
         column_labels: one for each column.
+        shares: of each map's positions that its colours span: one for all, or for each row one a map.
 
     Raises:
         ValueError: their numbers do not agree, or a display is none of the three.
@@ -83,7 +86,9 @@ def rows_of(
             raise ValueError(f"maps[{index}]: {len(row)} maps for {columns} columns")
         if len(displays) != columns:
             raise ValueError(f"display[{index}]: {len(displays)} given for {columns} columns")
-        cells = [Cell(map, check_display(one)) for map, one in zip(row, displays, strict=True)]
+        spans = [shares] * columns if isinstance(shares, (int, float)) else shares[index]
+        given_row = zip(row, displays, spans, strict=True)
+        cells = [Cell(map, check_display(one), span) for map, one, span in given_row]
         rows.append(Row(each_picture[index], cells, each_box[index]))
     return rows
 
@@ -125,6 +130,10 @@ def _displays(cells: Iterable[Cell]) -> list[Display]:
 
 
 def _scale(cells: Sequence[Cell], display: Display) -> Scale | None:
-    maps = [cell.map for cell in cells if cell.map is not None and cell.display == display]
-    limits = shared_limits(maps, display)
-    return Scale(*limits, display) if limits else None
+    alike = [(cell.map, cell.share) for cell in cells if cell.map is not None and cell.display == display]
+    maps = [map for map, _ in alike]
+    limits = shared_limits(maps, display, [share for _, share in alike])
+    if limits is None:
+        return None
+    beyond = max(Scale.of(map, display, limits).beyond for map in maps)
+    return Scale(*limits, display, beyond=beyond)

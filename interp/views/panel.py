@@ -95,7 +95,7 @@ def _laid_out(
     bar_left = margin + 3 * width + 3 * gap
     # As wide as the widest number, so that panels of one report line up.
     labels = bar_left + bar_width + gap // 2 + 1
-    right = labels + round(plain.getlength(number(-1.23e-10)))
+    right = labels + round(plain.getlength(f"≥ {number(-1.23e-10)}"))
     canvas = Image.new("RGB", (right + margin // 2, head + height + margin), PAPER)
     draw = ImageDraw.Draw(canvas)
     room = right - margin
@@ -125,5 +125,5 @@ def bar_labels(scale: Scale) -> list[tuple[str, float]]:
         return [(number(scale.low), 0.5)]
     if scale.verdict is not None:
         return [(number(scale.low), 0.0), (number(scale.high), 1.0)]
-    middle = (scale.low + scale.high) / 2
-    return [(number(scale.low), 0.0), (number(middle), 0.5), (number(scale.high), 1.0)]
+    low, high = scale.ends
+    return [(low, 0.0), (number((scale.low + scale.high) / 2), 0.5), (high, 1.0)]

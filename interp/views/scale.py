@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -28,6 +28,8 @@ class Scale:
         display: "positive" draws [0, max] and cuts negative values, "signed" draws [-m, m] with
             zero in the neutral middle, "range" draws [min, max].
         verdict: in words, why there is nothing to draw; None where there is something.
+        beyond: share of the map's positions whose values lie outside `low` … `high` although the display
+            draws values of that kind; they have the first or the last colour.
 
     Raises:
         ValueError: the limits are not finite, not in order, or do not fit the display.
@@ -37,6 +39,7 @@ class Scale:
     high: float
     display: Display
     verdict: str | None = None
+    beyond: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
         check_display(self.display)
@@ -55,6 +58,7 @@ class Scale:
         map: npt.ArrayLike,
         display: Display = "positive",
         limits: tuple[float, float] | None = None,
+        share: float = 1.0,
     ) -> Scale:
         """The scale that a map is drawn with.
 
@@ -63,6 +67,8 @@ class Scale:
             display: which part of the values is drawn.
             limits: draw these values instead of the map's own (a scale shared by several maps).
                 A flat map can then be drawn, as nothing is stretched.
+            share: of the positions, whose values the colours span. Maps of single pixels have a few
+                extreme values that would leave all others pale; below 1 these are cut.
 
         Returns:
             A scale, with a verdict where the map has values that are not finite, where "positive"
@@ -84,12 +90,27 @@ class Scale:
         verdict = _verdict(values, low, high, display, stretched=limits is None)
         if verdict is not None:
             return Scale(low, high, display, verdict)
-        return Scale(*(_drawn(low, high, display) if limits is None else limits), display)
+        ends = _ends(values, display, share) if limits is None else limits
+        return Scale(*ends, display, beyond=_beyond(values, *ends, display))
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What the first and the last colour stand for, as "0" and "0.0123"; "≥ 0.0123" where values are cut."""
+        low, high = number(self.low), number(self.high)
+        if not self.beyond:
+            return low, high
+        return (low if self.display == "positive" else f"≤ {low}"), f"≥ {high}"
 
     @property
     def text(self) -> str:
-        """The range in words, as "0 … 0.0123"."""
-        return f"{number(self.low)} … {number(self.high)}"
+        """The range in words, as "0 … 0.0123", and what of the map lies beyond it."""
+        low, high = self.ends
+        return f"{low} … {high}" + (f" ({self.cut} beyond)" if self.beyond else "")
+
+    @property
+    def cut(self) -> str:
+        """The share of the positions that lies beyond the ends, as "1 %"."""
+        return "< 1 %" if 0 < self.beyond < 0.005 else f"{100 * self.beyond:.0f} %"
 
     @property
     def nothing(self) -> float:
@@ -131,12 +152,15 @@ def normalise(map: npt.ArrayLike, scale: Scale) -> npt.NDArray[np.float32]:
     return np.clip(level, 0.0, 1.0).astype(np.float32)
 
 
-def shared_limits(maps: Iterable[npt.ArrayLike], display: Display) -> tuple[float, float] | None:
+def shared_limits(
+    maps: Iterable[npt.ArrayLike], display: Display, shares: Iterable[float] | None = None
+) -> tuple[float, float] | None:
     """Limits under which several maps can be compared by their colours.
 
     Args:
         maps: raw maps, each (height, width); those with values that are not finite are left out.
         display: which part of the values is drawn.
+        shares: for each map the share of its positions that the colours span; all where None.
 
     Returns:
         `limits` for `Scale.of`, or None where no map has anything to draw.
@@ -150,12 +174,13 @@ def shared_limits(maps: Iterable[npt.ArrayLike], display: Display) -> tuple[floa
     """
     check_display(display)
     arrays = [as_map(map) for map in maps]
-    ends = [_extremes(values) for values in arrays if np.isfinite(values).all()]
+    spans = [1.0] * len(arrays) if shares is None else list(shares)
+    given = zip(arrays, spans, strict=True)
+    ends = [_ends(values, display, share) for values, share in given if np.isfinite(values).all()]
     if not ends:
         return None
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    drawn_low, drawn_high = _drawn(low, high, display)
-    return (drawn_low, drawn_high) if drawn_low < drawn_high else None
+    return (low, high) if low < high else None
 
 
 def as_map(map: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -215,6 +240,26 @@ def number(value: float) -> str:
 def _extremes(values: npt.NDArray[np.float32]) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
+
+
+def _ends(values: npt.NDArray[np.float32], display: Display, share: float) -> tuple[float, float]:
+    """What is drawn of a finite map: all of its values, or those of a share of its positions."""
+    low, high = _drawn(*_extremes(values), display)
+    if share >= 1:
+        return low, high
+    if display == "range":
+        rest = (1 - share) / 2
+        less, more = (float(end) for end in np.quantile(values, (rest, 1 - rest)))
+    else:
+        size = np.abs(values) if display == "signed" else np.maximum(values, 0)
+        less, more = _drawn(0.0, float(np.quantile(size, share)), display)
+    # Where fewer positions than the rest have any value at all, all of them are drawn.
+    return (less, more) if less < more else (low, high)
+
+
+def _beyond(values: npt.NDArray[np.float32], low: float, high: float, display: Display) -> float:
+    outside = values > high if display == "positive" else (values < low) | (values > high)
+    return float(outside.mean())
 
 
 def _drawn(low: float, high: float, display: Display) -> tuple[float, float]:

@@ -159,3 +159,44 @@ def test_the_map_is_left_as_it_is() -> None:
 )
 def test_numbers_for_people(value, text) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("display", "low", "high", "beyond", "ends"),
+    [
+        ("positive", 0, 90, 0.10, ("0", "≥ 90")),
+        ("signed", -90, 90, 0.10, ("≤ \N{MINUS SIGN}90", "≥ 90")),
+        ("range", 5, 95, 0.10, ("≤ 5", "≥ 95")),
+    ],
+)
+def test_a_share_of_the_positions_is_spanned_and_the_rest_is_said(display, low, high, beyond, ends) -> None:
+    values = np.arange(101.0)[None]
+
+    scale = Scale.of(values, display, share=0.9)
+
+    assert (scale.low, scale.high) == pytest.approx((low, high))
+    assert scale.beyond == pytest.approx(beyond, abs=0.01)
+    assert scale.ends == ends
+    assert scale.text == f"{ends[0]} … {ends[1]} (10 % beyond)"
+    assert normalise(values, scale).max() == 1
+
+
+def test_where_few_positions_have_a_value_all_of_them_are_drawn() -> None:
+    values = np.zeros((20, 20))
+    values[3, 4] = 7
+
+    scale = Scale.of(values, "positive", share=0.99)
+
+    assert (scale.high, scale.beyond, scale.text) == (7, 0, "0 … 7")
+
+
+@given(maps, st.sampled_from(["positive", "signed", "range"]))
+def test_a_whole_share_cuts_nothing(values, display) -> None:
+    assert Scale.of(values, display).beyond == 0
+
+
+def test_shared_limits_are_those_of_the_shares() -> None:
+    values = [np.arange(101.0)[None], [[0.0, 30.0]]]
+
+    assert shared_limits(values, "positive", [0.9, 1.0]) == (0, pytest.approx(90))
+    assert shared_limits(values, "positive", [0.2, 1.0]) == (0, pytest.approx(30))
