@@ -58,7 +58,7 @@ def applied(
         MethodError: a layer has no grid, or the network not the head that the method needs.
         TargetError: the target does not fit the method.
     """
-    activations = [_grid(recording[part].detach(), part, method) for part in parts]
+    activations = [on_a_grid(recording[part].detach(), part, method.title) for part in parts]
     with torch.no_grad():
         given: list[object] = [activations if method.stages > 1 else activations[0]]
         if method.needs == "gradients":
@@ -69,10 +69,11 @@ def applied(
         return method.function(*given).float()
 
 
-def _grid(tensor: torch.Tensor, layer: str, method: Method) -> torch.Tensor:
+def on_a_grid(tensor: torch.Tensor, layer: str, title: str) -> torch.Tensor:
+    """Return an activation in full precision, or raise `MethodError` where it has no positions."""
     if tensor.dim() != 4:
         raise MethodError(
-            f"layer {layer!r} gives {tuple(tensor.shape)}; {method.title} needs (batch, channels, "
+            f"layer {layer!r} gives {tuple(tensor.shape)}; {title} needs (batch, channels, "
             "height, width). Choose a convolutional layer."
         )
     return in_full(tensor)

@@ -15,7 +15,7 @@ from interp.methods.contrast import asked
 from interp.methods.registry import Asks, Method
 from interp.methods.spelling import MethodError
 from interp.models import ImageModel
-from interp.progress import Progress
+from interp.progress import Progress, part_of
 from interp.targets import Target
 
 AT_ONCE = 32
@@ -33,6 +33,7 @@ class Probe:
         target: one score for each output.
         layer: name of the layer; empty for methods whose map lies on the input.
         progress: to be told how far the method is.
+        notes: what the method said of this map.
     """
 
     model: ImageModel
@@ -42,6 +43,11 @@ class Probe:
     target: Target
     layer: str
     progress: Progress = field(repr=False)
+    notes: list[str] = field(default_factory=list, repr=False)
+
+    def note(self, text: str) -> None:
+        """Say something of this map that people must know to read it, in a few words."""
+        self.notes.append(text)
 
     def run(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the network's output for `(N, C, *size)`, with a graph where the caller asks for one."""
@@ -96,23 +102,31 @@ class Probe:
         self, method: Method, *, inputs: torch.Tensor | None = None, layer: str | None = None
     ) -> torch.Tensor:
         """Return the raw map `(*grid)` of another method, perhaps of other inputs or at another layer."""
-        probe = self
-        if inputs is not None:
-            with torch.inference_mode(False), torch.no_grad():
-                probe = replace(probe, inputs=inputs, output=self.run(inputs.clone()))
-        if layer is not None:
-            probe = replace(probe, layer=layer)
-        return probe._map(method)
+        return self.maps(method, self.inputs if inputs is None else inputs, layer=layer)[0]
 
-    def _map(self, method: Method) -> torch.Tensor:
-        if method.needs == "probe":
-            return probed(method, self)
+    def maps(self, method: Method, inputs: torch.Tensor, *, layer: str | None = None) -> torch.Tensor:
+        """Return the raw maps `(N, *grid)` of another method, of other inputs `(N, C, *size)`."""
+        probe = self if layer is None else replace(self, layer=layer)
+        if method.needs != "probe":
+            return torch.cat([probe._recorded(method, part) for part in torch.split(inputs, AT_ONCE)])
+        return torch.stack([probe._probed(method, inputs, row) for row in range(len(inputs))])
+
+    def _probed(self, method: Method, inputs: torch.Tensor, row: int) -> torch.Tensor:
+        probe = replace(self, progress=part_of(self.progress, row, len(inputs)))
+        if inputs is not self.inputs:
+            with torch.inference_mode(False), torch.no_grad():
+                given = inputs[row : row + 1].clone()
+                probe = replace(probe, inputs=given, output=self.run(given.clone()))
+        return probed(method, probe)
+
+    def _recorded(self, method: Method, inputs: torch.Tensor) -> torch.Tensor:
         parts = parts_of(method, self.layer, self.model.layers)
         differentiate = method.needs == "gradients"
         with record(self.module, list(dict.fromkeys(parts)), gradients=differentiate) as recording:
-            output = self.run(self.inputs.clone())
+            output = self.run(inputs.clone())
             gradients = recording.gradients(self.ask(output, method.asks)) if differentiate else {}
-        return applied(method, parts, recording, gradients, [self.target], output.detach(), self.module)[0]
+        targets = [self.target] * len(inputs)
+        return applied(method, parts, recording, gradients, targets, output.detach(), self.module)
 
 
 def probed(method: Method, probe: Probe) -> torch.Tensor:

@@ -47,6 +47,7 @@ class Method:
         tasks: kinds of networks that it works on.
         asks: what is differentiated: the target's score, or its contrast to the rivals (`contrast.py`).
         stages: at how many stages, up to the layer, it looks at once.
+        targeted: whether its map depends on the target.
         options: what can be set, with the values that are.
         function: the maths; returns raw maps `(B, *grid)`, with a probe `(*grid)`.
     """
@@ -63,13 +64,9 @@ class Method:
     tasks: tuple[Task, ...]
     asks: Asks
     stages: int
+    targeted: bool
     options: Mapping[str, Any] = field(hash=False)
     function: Function
-
-    @property
-    def targeted(self) -> bool:
-        """Whether its map depends on the target."""
-        return self.needs != "activations"
 
     @property
     def signed(self) -> bool:
@@ -125,6 +122,7 @@ def method(
             tasks=tasks,
             asks=asks,
             stages=stages,
+            targeted=needs != "activations",
             options=options,
             function=function,
         )
