@@ -1,6 +1,14 @@
 """Maps: every method a pure function on tensors, registered with what it needs and what it costs."""
 
-from interp.methods import activation, cam, consensus, eigen  # noqa: F401 - importing registers them
+from interp.methods import (  # noqa: F401 - importing registers them
+    activation,
+    cam,
+    components,
+    consensus,
+    control,
+    eigen,
+    variants,
+)
 from interp.methods.attribute import Attribution, attribute
 from interp.methods.probe import Probe
 from interp.methods.registry import INPUT, Method, MethodError, get, method, methods, modifier, modifiers
