@@ -127,7 +127,8 @@ def explanations_of(
     """Yield the explanations of one picture of an attributed batch, by target, layer and method."""
     output = found.output[row : row + 1]
     ranked = model.ranked(output)[0] if output.dim() == 2 else ()
-    for (number, layer, name), maps in found.maps.items():
+    for key, maps in found.maps.items():
+        number, layer, name = key
         if number >= len(found.targets[row]):
             continue
         target = found.targets[row][number]
@@ -143,6 +144,7 @@ def explanations_of(
             method=get(name),
             model=model,
             path=path,
+            notes=found.notes[key][row] if key in found.notes else (),
         )
 
 

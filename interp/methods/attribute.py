@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -34,11 +34,14 @@ class Attribution:
         maps: `(target number, layer, method name)` → raw maps `(B, *grid)`, float32, signed. A picture
             with fewer targets than others has zeros in the maps that it did not ask for. Of a method whose
             map lies on the input the layer is `"input"`.
+        notes: `(target number, layer, method name)` → for each picture what the method said of its map, as how
+            much an integral misses; only of methods that said something.
     """
 
     output: torch.Tensor
     targets: tuple[tuple[Target, ...], ...]
     maps: dict[Key, torch.Tensor]
+    notes: dict[Key, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,9 @@ def attribute(
     maps: dict[Key, torch.Tensor] = {}
     with model.twin() as private:
         output, targets = _record(model, private, inputs, target, recorded, maps)
-        _probe(model, private, inputs, output, targets, jobs, maps, progress)
+        notes = _probe(model, private, inputs, output, targets, jobs, maps, progress)
     order = [job.key(number) for number in range(max(map(len, targets))) for job in jobs]
-    return Attribution(output, targets, {key: maps[key] for key in order})
+    return Attribution(output, targets, {key: maps[key] for key in order}, notes)
 
 
 def _jobs(model: ImageModel, methods: Sequence[Method], layers: Sequence[str | int] | None) -> list[_Job]:
@@ -169,19 +172,24 @@ def _probe(
     jobs: Sequence[_Job],
     maps: dict[Key, torch.Tensor],
     progress: Progress | None,
-) -> None:
-    """Put the maps of methods that ask more of the network into `maps`, one picture after the other."""
+) -> dict[Key, tuple[tuple[str, ...], ...]]:
+    """Put the maps of methods that ask more of the network into `maps`, and return what they say of them."""
     slow = [job for job in jobs if job.method.needs == "probe"]
     asked = [(number, row, own) for row, owns in enumerate(targets) for number, own in enumerate(owns)]
     work = [(job, *each) for job in slow for each in asked]
+    said: dict[Key, dict[int, tuple[str, ...]]] = {}
     for step, (job, number, row, own) in enumerate(work):
         tell = _quiet if progress is None else part_of(progress, step, len(work))
         one = slice(row, row + 1)
         layer = job.layer if job.method.place == "layer" else ""
-        found = probed(job.method, Probe(model, private, inputs[one].clone(), output[one], own, layer, tell))
+        probe = Probe(model, private, inputs[one].clone(), output[one], own, layer, tell)
+        found = probed(job.method, probe)
         batch = maps.setdefault(job.key(number), found.new_zeros(len(inputs), *found.shape))
         batch[row] = found
+        if probe.notes:
+            said.setdefault(job.key(number), {})[row] = tuple(probe.notes)
         tell(1, 1)
+    return {key: tuple(rows.get(row, ()) for row in range(len(inputs))) for key, rows in said.items()}
 
 
 def _quiet(_done: int, _total: int) -> None:
