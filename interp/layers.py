@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,29 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from interp.capture import CaptureError, record
-from interp.capture.structure import split_call, tensors_in
+from interp.capture.structure import split_call
+from interp.deepest import deepest
+from interp.stages import LayerError, main_output, stage_ends, stage_of, typed, watch
+from interp.tokens import Layout, LayoutError
 
-# What hands features on and makes none of its own.
-_PASSING = (
-    nn.Identity,
-    nn.Flatten,
-    nn.modules.dropout._DropoutNd,
-    nn.modules.padding._CircularPadNd,
-    nn.modules.padding._ConstantPadNd,
-    nn.modules.padding._ReflectionPadNd,
-    nn.modules.padding._ReplicationPadNd,
-)
-_POOLING = (
-    nn.modules.pooling._AdaptiveAvgPoolNd,
-    nn.modules.pooling._AdaptiveMaxPoolNd,
-    nn.modules.pooling._AvgPoolNd,
-    nn.modules.pooling._MaxPoolNd,
-)
-
-
-class LayerError(ValueError):
-    """A layer name fits nothing, or the network has no layer of the kind asked for."""
+__all__ = ["Layer", "LayerError", "LayerTable", "layer_table", "main_output"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +34,7 @@ class Layer:
         depth: nesting depth, 1 for the root's children.
         calls: how often it ran in one forward pass.
         stage: number of the run of equal resolution that it belongs to, `None` without a spatial output.
+        layout: where the positions of its output are, `None` without any.
     """
 
     index: int
@@ -63,11 +46,17 @@ class Layer:
     depth: int
     calls: int
     stage: int | None
+    layout: Layout | None = None
+
+    @property
+    def grid(self) -> tuple[int, ...] | None:
+        """The grid of its output's positions: height × width, whatever their order with the channels."""
+        return None if self.layout is None else self.layout.grid
 
     @property
     def spatial(self) -> bool:
-        """Whether the output is channels × height × width with more than one position."""
-        return _is_spatial(self.shape)
+        """Whether the output has more than one position."""
+        return self.layout is not None and math.prod(self.layout.grid) > 1
 
 
 @dataclass(frozen=True)
@@ -119,6 +108,38 @@ class LayerTable(Sequence[Layer]):
         problem = f"{len(suffixed)} layers end in" if suffixed else "there is no layer"
         raise LayerError(f"{problem} {name!r}; {hint}")
 
+    def features(self, layer: str, output: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Return `(B, C, *grid)` of what a layer gave for inputs of `size`, however it puts them.
+
+        Raises:
+            LayerError: it has no positions, with layers that do.
+        """
+        layout = self.with_positions(layer).layout
+        assert layout is not None
+        try:
+            return layout.features(output, size)
+        except LayoutError as error:
+            raise LayerError(f"layer {layer!r} cannot be laid out: {error}.") from error
+
+    def with_positions(self, layer: str) -> Layer:
+        """Return the row of a layer that has positions.
+
+        Raises:
+            LayerError: it has none, with the nearest that have some.
+        """
+        row: Layer = self[layer]
+        if row.layout is not None:
+            return row
+        spatial = sorted(
+            (r for r in self.rows if r.spatial), key=lambda r: (abs(r.index - row.index), r.depth)
+        )
+        near = dict.fromkeys([*(name for name in [self.default] if name), *(r.name for r in spatial[:2])])
+        hint = f"Such layers are {', '.join(map(repr, near))}." if near else "No layer of this network does."
+        shape = "×".join(map(str, row.shape or ())) or "one number"
+        raise LayerError(
+            f"layer {layer!r} gives {shape} for a picture, without a grid of positions to draw. {hint}"
+        )
+
     def _checked(self, name: str, call: int) -> str:
         calls = self._by_name[name].calls
         if calls == 0:
@@ -126,30 +147,6 @@ class LayerTable(Sequence[Layer]):
         if not -calls <= call < calls:
             raise LayerError(f"layer {name!r} runs {calls} times: its calls are @0 … @{calls - 1}.")
         return name
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """One finished call of a module."""
-
-    name: str
-    number: int
-    module: nn.Module
-    output: torch.Tensor
-    nested: bool
-    leaf: bool
-
-    @property
-    def depth(self) -> int:
-        return self.name.count(".") + 1
-
-    @property
-    def resolution(self) -> tuple[int, ...]:
-        return tuple(self.output.shape[2:])
-
-    @property
-    def positions(self) -> int:
-        return math.prod(self.resolution)
 
 
 def layer_table(
@@ -166,8 +163,8 @@ def layer_table(
         >>> table = layer_table(twin(model), torch.zeros(1, 3, 224, 224))
         >>> [row.name for row in table if row.stage == 4]
     """
-    runs, output = _watch(module, inputs)
-    ends = _stage_ends(runs, inputs, output)
+    runs, output = watch(module, inputs)
+    ends = stage_ends(runs, inputs, output)
     flags = trainable or {name: p.requires_grad for name, p in module.named_parameters()}
     asked = {id(p): bool(flags.get(name)) for name, p in module.named_parameters()}  # tied ones too
     rows: list[Layer] = []
@@ -187,171 +184,20 @@ def layer_table(
                 trainable=sum(p.numel() for p in weights if asked[id(p)]),
                 depth=name.count(".") + 1,
                 calls=len(own),
-                stage=_stage_of(own[-1], runs, ends) if own else None,
+                stage=stage_of(own[-1], runs, ends) if own else None,
+                layout=runs[own[-1]].layout if own else None,
             )
         )
-    default = _default(module, inputs, runs, ends, output)
-    stages = [[_typed(runs, i) for i in group] for group in ends]
+    default = deepest(module, inputs, runs, ends, output)
+    stages = [typed(runs, group[-1]) for group in ends]
+    if default is not None:
+        own_stage = next((s for s, group in enumerate(ends) if default in group), None)
+        own_stage = stage_of(default, runs, ends) if own_stage is None else own_stage
+        if own_stage is not None:
+            stages[own_stage] = typed(runs, default)
     return LayerTable(
         rows=tuple(rows),
-        stages=tuple(default if default in group else group[-1] for group in stages),
-        default=default,
+        stages=tuple(stages),
+        default=None if default is None else typed(runs, default),
         _by_name={row.name: row for row in rows},
     )
-
-
-def main_output(output: Any) -> torch.Tensor:
-    """Return the tensor that a network's output is about: itself, or the first in a tuple or dict.
-
-    Raises:
-        LayerError: there is no floating-point tensor in it.
-    """
-    for tensor in tensors_in(output):
-        if tensor.is_floating_point():
-            return tensor
-    raise LayerError(f"the model returns a {type(output).__name__} without a floating-point tensor.")
-
-
-def _watch(module: nn.Module, inputs: torch.Tensor) -> tuple[list[_Run], torch.Tensor]:
-    """Return every call in order of finishing; outputs stay alive, so identity means sameness."""
-    runs: list[_Run] = []
-    inside: list[int] = []
-    counts: Counter[str] = Counter()
-    handles = []
-
-    def before(_module: nn.Module, _args: Any) -> None:
-        inside.append(len(runs))
-
-    def after(name: str, part: nn.Module, args: Any, output: Any) -> Any:
-        leaf = len(runs) == inside.pop()
-        if leaf and args and output is args[0] and not isinstance(part, _PASSING):
-            output = output.view_as(output)  # computed in place: other values, so another identity
-        tensors = [t for t in tensors_in(output) if t.is_floating_point()]
-        if tensors and name:
-            widest = max(tensors, key=lambda tensor: tensor.dim())
-            runs.append(_Run(name, counts[name], part, widest, widest is not output, leaf))
-            counts[name] += 1
-        return output
-
-    try:
-        for name, part in module.named_modules():
-            handles.append(part.register_forward_pre_hook(before))
-            handles.append(
-                part.register_forward_hook(lambda part, args, out, name=name: after(name, part, args, out))
-            )
-        with torch.inference_mode(False), torch.no_grad():
-            output = main_output(module(inputs))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return runs, output
-
-
-def _is_spatial(shape: Sequence[int] | None) -> bool:
-    return shape is not None and len(shape) == 3 and shape[1] * shape[2] > 1
-
-
-def _stage_ends(runs: list[_Run], inputs: torch.Tensor, output: torch.Tensor) -> list[list[int]]:
-    """Return, for each stage in order, the calls that give its features, the last one its end.
-
-    A stage is a resolution on the way down to the coarsest one, or on the way up from it. Deeply nested
-    calls do not count: they are the inside of a block, not its result.
-    """
-    features = _feature_calls(runs, inputs, output)
-    if not features:
-        return []
-    coarsest = min(runs[i].positions for i in features)
-    bottom = _least_nested([i for i in features if runs[i].positions == coarsest], runs)[-1]
-    down = _by_resolution([i for i in features if i <= bottom], runs)
-    up = _by_resolution([i for i in features if i > bottom and runs[i].positions > coarsest], runs)
-    depth = max(runs[_least_nested(group, runs)[-1]].depth for group in down)
-    ends = [[i for i in group if runs[i].depth <= depth] for group in down]
-    ends += [_least_nested(group, runs) for group in up]
-    return sorted(ends, key=lambda group: group[-1])
-
-
-def _by_resolution(calls: list[int], runs: list[_Run]) -> list[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for i in calls:
-        groups.setdefault(runs[i].resolution, []).append(i)
-    return list(groups.values())
-
-
-def _least_nested(calls: list[int], runs: list[_Run]) -> list[int]:
-    depth = min(runs[i].depth for i in calls)
-    return [i for i in calls if runs[i].depth == depth]
-
-
-def _feature_calls(runs: list[_Run], inputs: torch.Tensor, output: torch.Tensor) -> list[int]:
-    """Return the calls that put out a feature map: channels first, not pooled, not the logits."""
-    maker: dict[int, _Run] = {}
-    for run in runs:
-        maker.setdefault(id(run.output), run)
-    weighted = [i for i, run in enumerate(runs) if run.leaf and _has_weights(run.module)]
-    last = weighted[-1] if weighted else len(runs)
-    head = last if weighted and runs[last].output.shape[1] == output.shape[1] else len(runs)
-    return [
-        i
-        for i, run in enumerate(runs[:head])
-        if not run.nested
-        and _is_picture_shaped(run, inputs)
-        and not isinstance(run.module, _PASSING)
-        and not isinstance(maker[id(run.output)].module, _POOLING)
-        and (output.dim() != 4 or run.output.shape[1] != output.shape[1])
-    ]
-
-
-def _weighted(runs: Sequence[_Run]) -> int:
-    return sum(run.leaf and _has_weights(run.module) for run in runs)
-
-
-def _has_weights(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None
-
-
-def _is_picture_shaped(run: _Run, inputs: torch.Tensor) -> bool:
-    if run.output.dim() != 4 or not _is_spatial(run.output.shape[1:]):
-        return False
-    height, width = run.resolution
-    expected = height * inputs.shape[-1] / inputs.shape[-2]
-    return abs(width - expected) <= max(2.0, 0.05 * width)  # else channels come last
-
-
-def _stage_of(index: int, runs: list[_Run], ends: list[list[int]]) -> int | None:
-    """Return the stage of equal resolution that is nearest in time."""
-    run = runs[index]
-    if run.output.dim() != 4:
-        return None
-    equal = [s for s, group in enumerate(ends) if runs[group[-1]].resolution == run.resolution]
-    return min(equal, key=lambda stage: abs(ends[stage][-1] - index), default=None)
-
-
-def _typed(runs: list[_Run], index: int) -> str:
-    run = runs[index]
-    last = max(other.number for other in runs if other.name == run.name)
-    return run.name if run.number == last else f"{run.name}@{run.number}"
-
-
-def _default(
-    module: nn.Module,
-    inputs: torch.Tensor,
-    runs: list[_Run],
-    ends: list[list[int]],
-    output: torch.Tensor,
-) -> str | None:
-    """Return the deepest features: the last of the coarsest resolution that the output depends on.
-
-    For a classifier that is the last stage before pooling, for a U-Net the bottleneck.
-    """
-    coarsest = min(ends, key=lambda group: runs[group[-1]].positions, default=[])
-    for index in reversed(coarsest):
-        if output.dim() != 4 and 2 * _weighted(runs[: index + 1]) < _weighted(runs):
-            return None  # a transformer's patch embedding: most of the network comes after it
-        name = _typed(runs, index)
-        try:
-            with record(module, [name], gradients=True) as recording:
-                recording.gradients(main_output(module(inputs)).sum())
-        except CaptureError:
-            continue
-        return name
-    return None

@@ -42,7 +42,7 @@ def table_of(model: nn.Module, side: int = 64) -> LayerTable:
 
 
 def stage_resolutions(table: LayerTable) -> list[int]:
-    return [table[name].shape[1] for name in table.stages]
+    return [table[name].grid[0] for name in table.stages]
 
 
 # ---- the default layer and the stages ---------------------------------------------------------------
@@ -105,8 +105,13 @@ DEFAULTS = {
         for key, build in DYNAMIC_UNETS.items()
     },
     "DynamicUnet, resnet18": (dynamic_unet, 64, "layers.3", [32, 16, 8, 4, 2, 4, 8, 16, 32, 64]),
-    "timm vit": (lambda: timm.create_model("vit_tiny_patch16_224", img_size=64), 64, None, None),
-    "torchvision vit": (lambda: _vision.VisionTransformer(64, 16, 2, 2, 32, 64), 64, None, None),
+    "timm vit": (lambda: timm.create_model("vit_tiny_patch16_224", img_size=64), 64, "blocks.11.norm1", [4]),
+    "torchvision vit": (
+        lambda: _vision.VisionTransformer(64, 16, 2, 2, 32, 64),
+        64,
+        "encoder.layers.encoder_layer_1.ln_1",
+        [4],
+    ),
     "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 2)), 4, None, []),
     "classifier": (Classifier, 16, "relu", [16]),
 }
