@@ -24,6 +24,7 @@ Function = Callable[..., torch.Tensor]
 
 INPUT = "input"
 """What stands for the layer of methods whose map lies on the network's input."""
+_QUICK = 4
 TASKS: tuple[Task, ...] = ("classification", "segmentation", "image")
 
 
@@ -72,6 +73,11 @@ class Method:
     def signed(self) -> bool:
         """Whether both ends of its scale are drawn: evidence for, and evidence against."""
         return self.display == "signed"
+
+    @property
+    def quick(self) -> bool:
+        """Whether people can wait for its map; all others are work that is begun, watched and cancelled."""
+        return self.passes <= _QUICK
 
 
 Modifier = Callable[[Method, Any], Method]
