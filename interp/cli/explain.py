@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -11,12 +12,16 @@ import typer
 
 from interp.cli.naming import plain, unused
 from interp.cli.options import Classes, Model, Trust, app
-from interp.cli.printing import complain
+from interp.cli.printing import complain, progress_bar
 from interp.defaults import METHOD
 
 if TYPE_CHECKING:
     from interp.explanation import Explanations
+    from interp.methods import Method
+    from interp.progress import Progress
     from interp.views import Drawing, Interpolation
+
+INTERRUPTED = "the pictures before this one are saved, and nothing half-written is left."
 
 
 @app.command()
@@ -36,7 +41,10 @@ def explain(
             "where the class is predicted. With --class, else the class found there; several times.",
         ),
     ] = None,
-    method: Annotated[list[str] | None, typer.Option(help="Method; may be given several times.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Method (`interp methods`), with options as in 'rise(masks=500)'; several times."),
+    ] = None,
     layer: Annotated[
         list[str] | None,
         typer.Option("--layer", "-l", help="Layer name or index, or 'stages'; may be given several times."),
@@ -68,6 +76,7 @@ def explain(
     from interp.explaining import explain as explain_pictures
     from interp.explanation import FIGURES, ExplanationError
     from interp.images import ImageError
+    from interp.methods import get
     from interp.models import load
     from interp.places import PlaceError
     from interp.views import Drawing
@@ -85,12 +94,14 @@ def explain(
     if regions:
         check_task(loaded)
     out.mkdir(parents=True, exist_ok=True)
+    methods = [get(name) for name in method or [METHOD]]
     failed = 0
     used: set[str] = set()
     for picture in pictures:
         try:
             target = region_target(loaded, picture, regions, classes or []) if regions else whole
-            found = explain_pictures(loaded, [picture], target, method or [METHOD], layers)
+            with _watched(methods, picture.name) as tick:
+                found = explain_pictures(loaded, [picture], target, methods, layers, progress=tick)
         except (ImageError, PlaceError) as error:
             failed += 1
             complain(f"{picture.name}: {error}" if isinstance(error, PlaceError) else error)
@@ -103,6 +114,16 @@ def explain(
     if failed:
         complain(f"{failed} of {len(pictures)} pictures could not be explained.")
         raise typer.Exit(1)
+
+
+@contextmanager
+def _watched(methods: Sequence[Method], words: str) -> Iterator[Progress | None]:
+    """Yield what moves a bar, where a method takes long enough to watch it."""
+    if all(method.quick for method in methods):
+        yield None
+        return
+    with progress_bar(words, counted=False, interrupted=INTERRUPTED) as tick:
+        yield tick
 
 
 def _save(

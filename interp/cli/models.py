@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from interp.cli.options import AsJson, Trust, app
 from interp.cli.printing import show, show_json, table_of
 
 if TYPE_CHECKING:
+    from interp.methods import Method
     from interp.models import ImageModel
 
 
@@ -37,19 +39,44 @@ def models(
 
 
 @app.command()
-def methods(as_json: AsJson = False) -> None:
-    """List the methods. What each computes, how it is drawn and what it costs."""
+def methods(
+    find: Annotated[str, typer.Argument(help="Only names, titles and families with this in them.")] = "",
+    papers: Annotated[
+        bool, typer.Option("--papers", help="Where each comes from, and not its formula.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the methods by family. What each computes, how it is drawn and how many passes it costs."""
     from interp.methods import methods as registered
 
-    known = registered()
+    known = [
+        each for each in registered() if find.lower() in f"{each.name} {each.title} {each.family}".lower()
+    ]
     if as_json:
         listed = "name title family needs place display signed formula paper passes tasks asks stages options"
         show_json([{key: getattr(method, key) for key in listed.split()} for method in known])
         return
-    grid = table_of("method", "formula", "drawn", "passes", "paper")
-    for method in known:
-        grid.add_row(method.name, method.formula, method.display, f"{method.passes:g}", method.paper)
-    show(grid)
+    show(_method_table(known, papers=papers))
+    typer.echo(
+        f"{len(known)} methods. A pass is one prediction; going back through the network counts as two more. "
+        "--json has their options, which are given as in 'rise(masks=500)'."
+    )
+
+
+def _method_table(known: Sequence[Method], *, papers: bool) -> Any:
+    """Return a table with a heading for each family."""
+    from rich.text import Text
+
+    grid = table_of("method", "passes", "drawn", "paper" if papers else "formula", right={1})
+    grid.columns[0].no_wrap = True
+    for family in dict.fromkeys(method.family for method in known):
+        grid.add_row(Text(family, style="bold"), "", "", "")
+        for method in known:
+            if method.family == family:
+                about = method.paper if papers else method.formula
+                cost = f"{method.passes:.3g}" if method.passes < 100 else f"{method.passes:.0f}"
+                grid.add_row(f"  {method.name}", cost, method.display, Text(about))
+    return grid
 
 
 @app.command()

@@ -14,5 +14,11 @@ def unused(stem: str, used: set[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return words without what file systems do not like."""
+    """Return words without what file systems do not like.
+
+    Example:
+        >>> plain("rise(masks=500, seed=1)")
+        'rise-masks-500-seed-1'
+    """
+    text = text.replace(", ", ",").removesuffix(")")
     return "".join(c if c.isalnum() or c in "_.@-" else "-" for c in text)

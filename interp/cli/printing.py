@@ -40,23 +40,41 @@ def complain(error: object) -> None:
     typer.echo(f"interp: {error}", err=True)
 
 
-@contextmanager
-def progress_bar(words: str) -> Iterator[Any]:
-    """Yield a function of (done, count) that moves a bar with the time left on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+AGAIN = "nothing half-written is left, and the same command goes on from here."
 
-    columns = (
-        TextColumn(words),
+
+@contextmanager
+def progress_bar(words: str, *, counted: bool = True, interrupted: str = AGAIN) -> Iterator[Any]:
+    """Yield a function of (done, count) that moves a bar with the time left on stderr.
+
+    Args:
+        words: before the bar.
+        counted: whether what is done is counted; else it is a share, in per cent.
+        interrupted: what becomes of the work when somebody interrupts it.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns: tuple[ProgressColumn, ...] = (
+        TextColumn(escape(words)),
         BarColumn(),
-        MofNCompleteColumn(),
+        MofNCompleteColumn() if counted else TaskProgressColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=not counted) as bar:
         task = bar.add_task(words, total=None)
         try:
             yield lambda done, count: bar.update(task, completed=done, total=count)
         except KeyboardInterrupt:
             bar.stop()
-            complain("interrupted; nothing half-written is left, and the same command goes on from here.")
+            complain(f"interrupted; {interrupted}")
             raise typer.Exit(130) from None

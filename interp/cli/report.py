@@ -19,7 +19,9 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report.")] = Path("report"),
     classes: Classes = None,
     top: Annotated[int, typer.Option(min=0, help="How many likeliest classes to explain.")] = 3,
-    method: Annotated[str, typer.Option(help="Method (`interp methods`).")] = METHOD,
+    method: Annotated[
+        str, typer.Option(help="Method (`interp methods`), with options as in 'rise(masks=500)'.")
+    ] = METHOD,
     layer: Annotated[
         str | None, typer.Option("--layer", "-l", help="Layer name or index (`interp layers`).")
     ] = None,

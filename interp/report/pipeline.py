@@ -19,6 +19,7 @@ from interp.files import write_whole
 from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
 from interp.models import ImageModel
+from interp.progress import Progress
 from interp.report.rows import ClassMap, Row
 from interp.targets import AnyTarget, LogitTarget
 from interp.views import three_panel
@@ -56,14 +57,23 @@ class _Decoded:
     box: Box
 
 
-def explain_files(job: Job, files: Sequence[tuple[int, Path]], tick: Callable[[], None]) -> list[Row]:
-    """Return a row for each numbered file, in order; a file that fails is a row with its reason."""
+def explain_files(
+    job: Job, files: Sequence[tuple[int, Path]], tick: Callable[[], None], during: Progress
+) -> list[Row]:
+    """Return a row for each numbered file, in order; a file that fails is a row with its reason.
+
+    Args:
+        job: what is asked of every file.
+        files: with their numbers in the report.
+        tick: called after every file.
+        during: called in between by methods that take long.
+    """
     rows: list[Row] = []
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
         drawing: deque[list[Future[Row]]] = deque()
         try:
             for batch, decoded in _decoded(job, files, pool):
-                drawing.append(_explained(job, batch, decoded, pool))
+                drawing.append(_explained(job, batch, decoded, pool, during))
                 # What is drawn is told at once: who watches sees the first batch and not the third.
                 while drawing and (len(drawing) > AHEAD or all(row.done() for row in drawing[0])):
                     rows += _finished(drawing.popleft(), tick)
@@ -112,13 +122,14 @@ def _explained(
     batch: Sequence[tuple[int, Path]],
     decoded: Sequence[_Decoded | str],
     pool: ThreadPoolExecutor,
+    during: Progress,
 ) -> list[Future[Row]]:
     good = [picture for picture in decoded if isinstance(picture, _Decoded)]
     maps: Iterator[list[Explanation]] = iter(())
     if good:
         inputs = torch.stack([picture.inputs for picture in good])
         inputs = inputs.to(device=job.model.device, dtype=job.model.dtype)
-        found = attribute(job.model, inputs, job.target, [job.method], [job.layer])
+        found = attribute(job.model, inputs, job.target, [job.method], [job.layer], progress=during)
         maps = (
             list(explanations_of(job.model, found, row, picture.thumbnail, None))
             for row, picture in enumerate(good)
@@ -145,7 +156,7 @@ def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[E
         title=first.title,
         caption=f"{shown.name} · {first.caption}",
         box=(left * across, top * down, right * across, bottom * down),
-        display=first.method.display,
+        scale=first.scale,
     )
     name = f"{number:06d}-{_plain(shown.stem)}.jpg"
     with write_whole(job.panels / name) as part:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from interp.files import write_whole
 from interp.models import Prediction
 
-GROUP = 4096
+VALUES = 8_000_000
+"""How many values of maps are written together: 32 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,9 @@ def write_part(rows: Sequence[Row], path: Path) -> None:
 
 def read_part(path: Path) -> list[Row]:
     """Return the rows that `write_part` wrote."""
-    return [_unpacked(value) for value in pq.read_table(path, schema=_PART).to_pylist()]
+    table = pq.read_table(path, schema=_PART)
+    plain = table.drop_columns(["maps"]).to_pylist()
+    return [_unpacked(value, maps) for value, maps in zip(plain, table["maps"], strict=True)]
 
 
 def write_maps(rows: Iterable[Row], path: Path, *, layer: str, method: str) -> None:
@@ -112,14 +115,17 @@ def write_maps(rows: Iterable[Row], path: Path, *, layer: str, method: str) -> N
     A picture that failed is one row with its `error` and no map.
     """
     waiting: list[dict[str, Any]] = []
+    values = 0
     with write_whole(path) as part, pq.ParquetWriter(part, MAPS, compression="zstd") as writer:
         for row in rows:
             waiting += [_flat(row, rank, found, layer, method) for rank, found in enumerate(row.maps)]
             if row.error is not None:
                 waiting.append({"file": row.file, "error": row.error, "layer": layer, "method": method})
-            if len(waiting) >= GROUP:
+            values += sum(found.values.size for found in row.maps)
+            if values >= VALUES:
                 writer.write_table(pa.Table.from_pylist(waiting, schema=MAPS))
                 waiting.clear()
+                values = 0
         writer.write_table(pa.Table.from_pylist(waiting, schema=MAPS))
 
 
@@ -148,11 +154,11 @@ def _packed_map(found: ClassMap) -> dict[str, Any]:
         "score": found.score,
         "map_height": found.values.shape[0],
         "map_width": found.values.shape[1],
-        "map": found.values.ravel().tolist(),
+        "map": found.values.ravel(),
     }
 
 
-def _unpacked(value: dict[str, Any]) -> Row:
+def _unpacked(value: dict[str, Any], maps: pa.ListScalar) -> Row:
     left, top, right, bottom = value["box"]
     width, height = value["size"]
     return Row(
@@ -161,16 +167,15 @@ def _unpacked(value: dict[str, Any]) -> Row:
         size=(width, height),
         box=(left, top, right, bottom),
         prediction=tuple(Prediction(**known) for known in value["prediction"]),
-        maps=tuple(
-            ClassMap(
-                found["target"],
-                found["index"],
-                found["probability"],
-                found["score"],
-                np.array(found["map"], np.float32).reshape(found["map_height"], found["map_width"]),
-            )
-            for found in value["maps"]
-        ),
+        maps=tuple(_unpacked_map(found) for found in maps),
         panel=value["panel"],
         thumbnail=value["thumbnail"],
     )
+
+
+def _unpacked_map(found: pa.StructScalar) -> ClassMap:
+    names = ("target", "index", "probability", "score", "map_height", "map_width")
+    target, index, probability, score, height, width = (found[name].as_py() for name in names)
+    # As an array at once: a map of pixels has 50,000 values, which are slow as Python's numbers.
+    values = found["map"].values.to_numpy().reshape(height, width)
+    return ClassMap(target, index, probability, score, values)

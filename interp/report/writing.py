@@ -16,9 +16,10 @@ from typing import Any
 from PIL import Image
 
 from interp.defaults import METHOD
+from interp.explanation import drawn_share
 from interp.files import write_whole
 from interp.images import LIMITS, Limits
-from interp.methods import Method, get
+from interp.methods import INPUT, Method, get
 from interp.models import ImageModel
 from interp.progress import Progress
 from interp.report.finding import ReportError, find_pictures
@@ -26,7 +27,7 @@ from interp.report.page import write_page
 from interp.report.pipeline import Job, explain_files
 from interp.report.rows import Row, read_part, write_maps, write_part
 from interp.targets import AnyTarget, several, top
-from interp.views import Tile, contact_sheet, overlay
+from interp.views import Scale, Tile, contact_sheet, overlay
 
 FORMAT = 1
 PART_SIZE = 64
@@ -76,14 +77,14 @@ def write_report(
         out: made if it is not there; an earlier report in it is replaced.
         classes: names or indices to explain in every picture, before its likeliest ones.
         top_classes: how many of the likeliest classes of each picture to explain.
-        method: name of a method.
-        layer: name of a layer; default: the deepest features.
+        method: name of a method, with options as in `"rise(masks=500)"`.
+        layer: name of a layer; default: the deepest features. Methods whose map lies on the input have none.
         batch_size: pictures in one pass.
         recursive: whether to walk the folders inside `folder`.
         names: relative path → what the page, the panels and the contact sheet call the file, where that is
             not the path. Any text; none of it is used as a path.
         limits: how large a picture may be; a larger one is listed with its reason.
-        progress: called with (done, all) after every picture.
+        progress: called with (done, all) after every picture, and meanwhile by methods that take long.
 
     Raises:
         ReportError: there is no picture, or the model is no classifier.
@@ -99,6 +100,8 @@ def write_report(
         raise ReportError(f"batch_size={batch_size}: give 1 or more.")
     if top_classes < 0 or not (classes or top_classes):
         raise ReportError(f"top_classes={top_classes} and no class: there is nothing to explain.")
+    asked = get(method)
+    size = _part_size(asked)
     folder, out = Path(folder), Path(out)
     files = find_pictures(folder, recursive=recursive)
     panels, parts = out / "panels", out / ".parts"
@@ -107,9 +110,9 @@ def write_report(
         folder,
         panels,
         _asked(model, classes, top_classes),
-        get(method).name,
-        model.layers.resolve(layer) if layer is not None else model.default_layer,
-        batch_size,
+        asked.name,
+        _layer(model, asked, layer),
+        min(batch_size, size),
         names or {},
         limits,
     )
@@ -125,16 +128,32 @@ def write_report(
         if progress:
             progress(done, len(files))
 
-    for number, start in enumerate(range(0, len(files), PART_SIZE)):
-        chunk = numbered[start : start + PART_SIZE]
+    def during(_done: int, _total: int) -> None:
+        if progress:
+            progress(done, len(files))
+
+    for number, start in enumerate(range(0, len(files), size)):
+        chunk = numbered[start : start + size]
         path = parts / f"part-{number:05d}.parquet"
         made.append(path)
         if path.exists():
             for _ in chunk:
                 tick()
         else:
-            write_part(explain_files(job, chunk, tick), path)
+            write_part(explain_files(job, chunk, tick, during), path)
     return _finish(job, about, made, out)
+
+
+def _layer(model: ImageModel, method: Method, layer: str | int | None) -> str:
+    """Return the name of the layer; of a method whose map lies on the input there is none to choose."""
+    if method.place == "input":
+        return INPUT
+    return model.default_layer if layer is None else model.layers.resolve(layer)
+
+
+def _part_size(method: Method) -> int:
+    """Return how many pictures are saved together: few where each takes long and may be lost."""
+    return PART_SIZE if method.quick else max(1, min(PART_SIZE, int(PART_SIZE / method.passes)))
 
 
 def _asked(model: ImageModel, classes: Sequence[str | int], top_classes: int) -> AnyTarget:
@@ -225,5 +244,7 @@ def _tile(job: Job, row: Row) -> Tile:
     box = (left * across, top_ * down, right * across, bottom * down)
     found = row.maps[0]
     share = "" if found.probability is None else f" {100 * found.probability:.0f} %"
-    drawn = overlay(picture, found.values, box=box, display=get(job.method).display)
+    method = get(job.method)
+    scale = Scale.of(found.values, method.display, share=drawn_share(method))
+    drawn = overlay(picture, found.values, box=box, scale=scale)
     return Tile(drawn, name, found.target + share)

@@ -95,7 +95,7 @@ class Scale:
 
     @property
     def ends(self) -> tuple[str, str]:
-        """What the first and the last colour stand for, as "0" and "0.0123"; "≥ 0.0123" where values are cut."""
+        """What the first and the last colour stand for: "0", "0.0123"; "≥ 0.0123" where values are cut."""
         low, high = number(self.low), number(self.high)
         if not self.beyond:
             return low, high

@@ -142,7 +142,7 @@ def test_an_interrupted_report_goes_on_where_it_stopped(model, pictures, tmp_pat
     monkeypatch.setattr(
         writing,
         "explain_files",
-        lambda job, files, tick: explained.extend(path.name for _, path in files) or real(job, files, tick),
+        lambda job, files, *told: explained.extend(path.name for _, path in files) or real(job, files, *told),
     )
     again = write_report(model, pictures, out)
     assert len(kept) == 1

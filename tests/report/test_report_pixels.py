@@ -1,0 +1,79 @@
+"""Reports of methods whose maps lie on the input, and of slow ones."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pixel_methods
+import pyarrow.parquet as pq
+import pytest
+
+import interp
+from interp.methods import get
+from interp.report import write_report, writing
+from interp.views import normalise
+
+SAMPLES = Path(__file__).parents[2] / "sample_images"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _methods():
+    with pixel_methods.registered():
+        yield
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("cat.jpg", "rocket.jpg"):
+        shutil.copy(SAMPLES / name, folder / name)
+    return folder
+
+
+def test_maps_of_pixels_are_raw_in_the_table_and_rounded_in_the_page(default_model, pictures, tmp_path):
+    made = write_report(default_model, pictures, tmp_path / "out", method="test-pixels", layer="blocks.2")
+    alone = interp.explain(default_model, pictures / "cat.jpg", method="test-pixels")
+    row = pq.read_table(made.folder / "maps.parquet").to_pylist()[0]
+    assert (row["layer"], row["method"]) == ("input", "test-pixels")
+    values = np.float32(row["map"]).reshape(row["map_height"], row["map_width"])
+    np.testing.assert_allclose(values, alone.values, atol=1e-4 * np.abs(values).max())
+    page = (made.folder / "index.html").read_text(encoding="utf-8")
+    assert "of every pixel" in page
+    assert len(page) < 1_000_000
+    shown = json.loads(re.search(r'id="pictures">(.*?)</script>', page, re.DOTALL)[1])[0]["maps"][0]
+    assert [end[0] for end in shown["ends"]] == ["≤", "0", "≥"]
+    levels = np.frombuffer(base64.b64decode(shown["values"]), np.uint8).reshape(values.shape)
+    assert np.abs(levels - 255.0 * normalise(values, alone.scale)).max() < 0.6
+
+
+def test_slow_methods_save_every_picture_and_tell_between_them(
+    default_model, pictures, tmp_path, monkeypatch
+):
+    sizes, told = [], []
+    real = writing.explain_files
+    monkeypatch.setattr(
+        writing,
+        "explain_files",
+        lambda job, files, *rest: sizes.append(len(files)) or real(job, files, *rest),
+    )
+    method = "test-masks(masks=70)"
+    made = write_report(
+        default_model,
+        pictures,
+        tmp_path / "out",
+        method=method,
+        top_classes=1,
+        progress=lambda *step: told.append(step),
+    )
+    assert made.failed == {}
+    assert sizes == [1, 1]
+    assert set(told) == {(0, 2), (1, 2), (2, 2)}
+    assert len(told) > 140
+    assert json.loads((made.folder / "report.json").read_text())["method"] == method
+    assert writing._part_size(get("grad-cam")) == writing.PART_SIZE
