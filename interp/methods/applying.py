@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from interp.capture import Recording
-from interp.layers import LayerTable
+from interp.layers import LayerError, LayerTable
 from interp.methods.registry import Method
 from interp.methods.spelling import MethodError
 from interp.targets import LogitTarget, Target, TargetError
@@ -18,7 +18,14 @@ def parts_of(method: Method, layer: str, table: LayerTable) -> tuple[str, ...]:
     """Return the layers that a map of `method` at `layer` rests on, the finest first.
 
     These are the layer itself and, for methods that look at several, the ends of the stages before it.
+
+    Raises:
+        MethodError: the layer has no positions.
     """
+    try:
+        table.with_positions(layer)
+    except LayerError as error:
+        raise MethodError(f"{method.title} needs positions: {error}") from error
     if method.needs == "probe":
         return ()
     if method.stages == 1:
@@ -42,6 +49,8 @@ def applied(
     asked: Sequence[Target | None],
     output: torch.Tensor,
     private: nn.Module,
+    table: LayerTable,
+    size: Sequence[int],
 ) -> torch.Tensor:
     """Return the raw maps `(B, *grid)`, float32, of a method that rests on recorded layers.
 
@@ -53,30 +62,23 @@ def applied(
         asked: for each picture its target, or None.
         output: what the network gave, detached.
         private: the twin.
+        table: of its layers.
+        size: of the inputs, without batch and channels.
 
     Raises:
-        MethodError: a layer has no grid, or the network not the head that the method needs.
+        LayerError: a layer has no positions.
+        MethodError: the network has not the head that the method needs.
         TargetError: the target does not fit the method.
     """
-    activations = [on_a_grid(recording[part].detach(), part, method.title) for part in parts]
+    activations = [in_full(table.features(part, recording[part].detach(), size)) for part in parts]
     with torch.no_grad():
         given: list[object] = [activations if method.stages > 1 else activations[0]]
         if method.needs == "gradients":
-            slopes = [in_full(gradients[part]) for part in parts]
+            slopes = [in_full(table.features(part, gradients[part], size)) for part in parts]
             given.append(slopes if method.stages > 1 else slopes[0])
         if method.needs == "head":
             given.append(_head_weights(private, activations[0], output, asked, method.title))
         return method.function(*given).float()
-
-
-def on_a_grid(tensor: torch.Tensor, layer: str, title: str) -> torch.Tensor:
-    """Return an activation in full precision, or raise `MethodError` where it has no positions."""
-    if tensor.dim() != 4:
-        raise MethodError(
-            f"layer {layer!r} gives {tuple(tensor.shape)}; {title} needs (batch, channels, "
-            "height, width). Choose a convolutional layer."
-        )
-    return in_full(tensor)
 
 
 def in_full(tensor: torch.Tensor) -> torch.Tensor:

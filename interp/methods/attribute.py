@@ -34,8 +34,8 @@ class Attribution:
         maps: `(target number, layer, method name)` → raw maps `(B, *grid)`, float32, signed. A picture
             with fewer targets than others has zeros in the maps that it did not ask for. Of a method whose
             map lies on the input the layer is `"input"`.
-        notes: `(target number, layer, method name)` → for each picture what the method said of its map, as how
-            much an integral misses; only of methods that said something.
+        notes: `(target number, layer, method name)` → for each picture what the method said of its map, as
+            how much an integral misses; only of methods that said something.
     """
 
     output: torch.Tensor
@@ -143,6 +143,8 @@ def _record(
                     asked,
                     output.detach(),
                     private,
+                    model.layers,
+                    inputs.shape[2:],
                 )
     return output.detach(), targets
 

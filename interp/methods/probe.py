@@ -68,17 +68,28 @@ class Probe:
             parts = torch.split(inputs.to(self.inputs.dtype), AT_ONCE)
             return in_full(torch.cat([self.ask(self.run(part.clone())) for part in parts]))
 
+    def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what the network gives for other inputs `(N, C, *size)`, detached."""
+        with torch.inference_mode(False), torch.no_grad():
+            parts = torch.split(inputs.to(self.inputs.dtype), AT_ONCE)
+            return torch.cat([self.run(part.clone()) for part in parts])
+
     def tail(self) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return what gives the scores `(N,)` for changed activations `(N, C, *grid)` of the layer.
 
         Only what comes after the layer runs.
         """
+        layout = self.model.layers.with_positions(self.layer).layout
         replayed = replay(self.module, self.layer, self.inputs)
+
+        def turned(features: torch.Tensor) -> torch.Tensor:
+            return features if layout is None else layout.output(features, replayed.activation)
 
         def scores(activations: torch.Tensor) -> torch.Tensor:
             with torch.no_grad():
                 parts = torch.split(activations.to(replayed.activation.dtype), AT_ONCE)
-                return in_full(torch.cat([self.ask(main_output(replayed(part))) for part in parts]))
+                outputs = (main_output(replayed(turned(part))) for part in parts)
+                return in_full(torch.cat([self.ask(output) for output in outputs]))
 
         return scores
 
@@ -86,7 +97,12 @@ class Probe:
         """Return what the layer gives for the picture, `(1, C, *grid)`."""
         with record(self.module, [self.layer]) as recording:
             self.run(self.inputs.clone())
-        return in_full(recording[self.layer])
+        return in_full(self.laid_out(self.layer, recording[self.layer]))
+
+    def laid_out(self, layer: str, output: torch.Tensor, inputs: torch.Tensor | None = None) -> torch.Tensor:
+        """Return `(N, C, *grid)` of what a layer gave, be it tokens or channels last."""
+        given = self.inputs if inputs is None else inputs
+        return self.model.layers.features(layer, output, given.shape[2:])
 
     def recorded(
         self, layers: Sequence[str], *, inputs: torch.Tensor | None = None, asks: Asks = "score"
@@ -95,8 +111,8 @@ class Probe:
         given = self.inputs if inputs is None else inputs
         with record(self.module, list(dict.fromkeys(layers)), gradients=True) as recording:
             gradients = recording.gradients(self.ask(self.run(given.clone()), asks))
-            found = [in_full(recording[layer].detach()) for layer in layers]
-        return found, [in_full(gradients[layer]) for layer in layers]
+            found = [in_full(self.laid_out(layer, recording[layer].detach(), given)) for layer in layers]
+        return found, [in_full(self.laid_out(layer, gradients[layer], given)) for layer in layers]
 
     def map(
         self, method: Method, *, inputs: torch.Tensor | None = None, layer: str | None = None
@@ -126,7 +142,17 @@ class Probe:
             output = self.run(inputs.clone())
             gradients = recording.gradients(self.ask(output, method.asks)) if differentiate else {}
         targets = [self.target] * len(inputs)
-        return applied(method, parts, recording, gradients, targets, output.detach(), self.module)
+        return applied(
+            method,
+            parts,
+            recording,
+            gradients,
+            targets,
+            output.detach(),
+            self.module,
+            self.model.layers,
+            inputs.shape[2:],
+        )
 
 
 def probed(method: Method, probe: Probe) -> torch.Tensor:
