@@ -24,7 +24,7 @@ _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
     display="positive",
     formula="max(H_4) Π_s (relu(H_s) / max(H_s))^(2^(s−3)), H_s = Σ_k g_k ⊙ A_k, s = 1 … 4",
     paper="interp; after HiResCAM (arXiv 2011.08891), LayerCAM (IEEE TIP 2021) and RefineCAM",
-    passes=2.0,
+    passes=1.8,
 )
 def consensus_cam(activations: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the product of the HiResCAM maps of four stages, on the grid of the finest.
