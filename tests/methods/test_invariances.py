@@ -291,9 +291,12 @@ def test_every_call_of_a_reused_module_can_be_picked(method):
     names = ["conv@0", "conv@1", "conv@2", "conv"]
     found = maps(model, inputs, [method], layers=names)
     wanted = maps(unrolled, inputs, [method], layers=["calls.0", "calls.1", "calls.2"])
+    if get(method).place == "input":
+        assert close(only(found, method), only(wanted, method))
+        return
     for call in range(3):
-        assert close(found[0, f"conv@{call}", method], wanted[0, f"calls.{call}", method])
-    assert torch.equal(found[0, "conv", method], found[0, "conv@2", method])
+        assert close(found[0, f"conv@{call}", get(method).name], wanted[0, f"calls.{call}", get(method).name])
+    assert torch.equal(found[0, "conv", get(method).name], found[0, "conv@2", get(method).name])
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
