@@ -51,8 +51,8 @@ def kpca_cam(activation: torch.Tensor, *, kernel: str = "sigmoid", gamma: float 
     """Return the projection of every position on the first principal component in the space of a kernel.
 
     Positions are points in the space of channels, centred. With `kernel="rbf"` it is
-    `K_ij = exp(−γ |a_i − a_j|²)`; `gamma` 0 stands for `1 / C`. Turned like EigenCAM: the cubes of the map sum
-    to more than 0.
+    `K_ij = exp(−γ |a_i − a_j|²)`; `gamma` 0 stands for `1 / C`. Turned like EigenCAM: the cubes of the
+    map sum to more than 0.
     """
     _check_kernel(activation, kernel, gamma)
     points = activation.flatten(2).transpose(1, 2).cpu().double()  # not every device has float64

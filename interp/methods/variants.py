@@ -10,7 +10,7 @@ import torch
 from interp.capture import CaptureError, record
 from interp.dense import RegionTarget
 from interp.logits import CallableTarget, LogitTarget
-from interp.methods.applying import in_full, on_a_grid
+from interp.methods.applying import in_full
 from interp.methods.cam import grad_cam, grid_of
 from interp.methods.probe import Probe
 from interp.methods.registry import get, method
@@ -62,8 +62,12 @@ def shapley_cam(probe: Probe, *, utility: str = "score") -> torch.Tensor:
             if utility == "rest":
                 score = score + probe.ask(_log_probabilities(output, probe.model.activation))
         gradient, bent = _with_hessian(score, activation, probe.layer)
-    values = on_a_grid(activation.detach(), probe.layer, "Shapley-CAM")
-    return grad_cam(values, in_full(gradient) - in_full(bent) / 2)[0]
+    change = in_full(gradient) - in_full(bent) / 2
+    values, slopes = (
+        probe.model.layers.features(probe.layer, each, probe.inputs.shape[2:])
+        for each in (in_full(activation.detach()), change)
+    )
+    return grad_cam(values, slopes)[0]
 
 
 def _log_probabilities(output: torch.Tensor, activation: str) -> torch.Tensor:
@@ -186,7 +190,6 @@ def smooth_grad_cam_plus_plus(
         ]
         noisy = probe.inputs + sigma * torch.stack(drawn).to(probe.inputs)
         (values,), (slopes,) = probe.recorded([probe.layer], inputs=noisy)
-        on_a_grid(values, probe.layer, "Smooth Grad-CAM++")
         if start == 0:
             peak = slopes.abs().amax()
             peak = torch.where(peak > 0, peak, 1)

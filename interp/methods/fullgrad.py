@@ -1,0 +1,254 @@
+"""FullGrad: what the input and every bias of the network give to the score."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from interp.capture import CaptureError, record
+from interp.capture.structure import map_tensors, tensors_in
+from interp.methods.applying import in_full
+from interp.methods.probe import Probe
+from interp.methods.registry import INPUT, method
+
+PAPER = "Srinivas & Fleuret, Full-Gradient Representation for Neural Network Visualization, NeurIPS 2019"
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_BIASED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
+# f(c x) = c f(x) for c > 0: the gradient times the input is the output, and no bias is left.
+_WITHOUT_BIAS = (
+    nn.Identity,
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.RReLU,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.PixelShuffle,
+    nn.Upsample,
+    nn.ZeroPad2d,
+    nn.modules.dropout._DropoutNd,
+    nn.modules.padding._ReflectionPadNd,
+    nn.modules.padding._ReplicationPadNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.modules.pooling._AdaptiveMaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._MaxPoolNd,
+)
+
+
+@method(
+    "fullgrad",
+    "FullGrad",
+    family="gradient",
+    needs="probe",
+    place="input",
+    display="positive",
+    formula="ψ(x ⊙ ∂s/∂x) + Σ_l Σ_c ψ(b ⊙ ∂s/∂b), ψ = |·| scaled to 0 … 1, enlarged",
+    paper=PAPER,
+    passes=3.0,
+)
+def fullgrad(probe: Probe) -> torch.Tensor:
+    """Return the paper's saliency: the sizes of the input's term and of every layer's bias terms, added.
+
+    Those of a layer are scaled together by their own range and enlarged bilinearly. Layers without positions
+    have no place on the map. `fullgrad-signed` is the sum without the scaling.
+    """
+    size = probe.inputs.shape[2:]
+    total = torch.zeros(size, dtype=torch.float32, device=probe.inputs.device)
+    for name, term in terms(probe):
+        placed = _placed(probe, name, term)
+        if placed is None:
+            continue
+        values = placed.float().abs()
+        least, most = values.amin(), values.amax()
+        # The range of a layer that says the same everywhere is made of rounding errors.
+        spread = torch.where(most - least > 1e-5 * most, most - least, torch.inf)
+        total = total + _enlarged((values - least) / spread, size).sum((0, 1))
+    return total
+
+
+@method(
+    "fullgrad-signed",
+    "FullGrad (signed)",
+    family="gradient",
+    needs="probe",
+    place="input",
+    display="signed",
+    formula="x ⊙ ∂s/∂x + Σ_l Σ_c b ⊙ ∂s/∂b, sums to s",
+    paper=PAPER,
+    passes=3.0,
+)
+def fullgrad_signed(probe: Probe) -> torch.Tensor:
+    """Return the full-gradient decomposition itself: signed, and its sum over the positions is the score.
+
+    Each value of a coarser layer is spread evenly over the pixels that it covers, and what has no position
+    over the whole input.
+    """
+    size = probe.inputs.shape[2:]
+    total = torch.zeros(size, dtype=torch.float32, device=probe.inputs.device)
+    for name, term in terms(probe):
+        placed = _placed(probe, name, term.float())
+        nowhere = term.float().sum()
+        if placed is not None:
+            total = total + _spread(placed.sum((0, 1)), size)
+            nowhere = nowhere - placed.sum()
+        total = total + nowhere / total.numel()
+    return total
+
+
+def terms(probe: Probe) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield `x ⊙ ∂s/∂x`, and for every call of a layer its name and its bias ⊙ the gradient there.
+
+    The bias of a layer is what is left of its output without its linear part at this input,
+    `b = f(x) − f′(x) x`: the bias of a convolution, the shift of a batch norm in evaluation, what a smooth
+    activation bends away. All terms add up to the score where every layer that is not homogeneous is a module
+    of its own; what the network's own code adds, multiplies or clamps between its modules is not seen.
+    """
+    named = _atoms(probe.module)
+    with torch.inference_mode(False), torch.enable_grad():
+        inputs = probe.inputs.clone().requires_grad_()
+        with _biases(named) as biases, record(probe.module, named, gradients=True) as recording:
+            score = probe.ask(probe.run(inputs.clone()))
+        calls = [
+            (name, call, bias)
+            for name in named
+            for call, bias in zip(recording.calls(name), biases[name], strict=True)
+            if bias is not None
+        ]
+        if not score.requires_grad:
+            raise CaptureError("the target does not depend on the input.")
+        wanted = [inputs, *(call for _, call, _ in calls)]
+        gradients = torch.autograd.grad(score.sum(), wanted, allow_unused=True)
+    constants = [(INPUT, inputs.detach()), *((name, bias) for name, _, bias in calls)]
+    for (name, constant), gradient in zip(constants, gradients, strict=True):
+        if gradient is not None:
+            yield name, in_full(constant) * in_full(gradient)
+
+
+def _atoms(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules that count as one layer: those without parts, or with weights that no part has."""
+    found: dict[str, nn.Module] = {}
+    pending, seen = [("", module)], set[nn.Module]()
+    while pending:
+        name, part = pending.pop()
+        if part in seen:
+            continue  # under another name
+        seen.add(part)
+        children = dict(part.named_children())
+        own = next(part.parameters(recurse=False), None) is not None
+        whole = not children or (own and all(p is None for p in map(_first_weight, children.values())))
+        if whole and name:
+            found[name] = part
+        else:
+            pending += [(f"{name}.{child}".lstrip("."), each) for child, each in children.items()]
+    return found
+
+
+def _first_weight(module: nn.Module) -> nn.Parameter | None:
+    return next(module.parameters(), None)
+
+
+@contextmanager
+def _biases(named: dict[str, nn.Module]) -> Iterator[dict[str, list[torch.Tensor | None]]]:
+    """Collect, for every call of every layer while the body runs, its bias in the shape of its output."""
+    found: dict[str, list[torch.Tensor | None]] = defaultdict(list)
+    given: dict[str, tuple[Any, Any]] = {}
+
+    def before(name: str, args: Any, kwargs: Any) -> None:
+        # Copies: an activation that works in place leaves nothing of its input.
+        given[name] = map_tensors((args, kwargs), lambda tensor: tensor.detach().clone())
+
+    def after(name: str, part: nn.Module, output: Any) -> None:
+        if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+            found[name].append(None)
+        elif _has_closed_form(part):
+            found[name].append(_closed_form(part, output.detach()))
+        else:
+            found[name].append(_remainder(part, *given.pop(name)))
+
+    with ExitStack() as stack:
+        for name, part in named.items():
+            if not _has_closed_form(part):
+                handle = part.register_forward_pre_hook(
+                    lambda _, args, kwargs, name=name: before(name, args, kwargs), with_kwargs=True
+                )
+                stack.callback(handle.remove)
+            handle = part.register_forward_hook(lambda part, _, out, name=name: after(name, part, out))
+            stack.callback(handle.remove)
+        yield found
+
+
+def _has_closed_form(part: nn.Module) -> bool:
+    shifting = type(part) in _NORMS and part.running_mean is not None
+    return shifting or isinstance(part, _BIASED + _WITHOUT_BIAS)
+
+
+@torch.no_grad()
+def _closed_form(part: nn.Module, output: torch.Tensor) -> torch.Tensor | None:
+    shift: torch.Tensor | None = getattr(part, "bias", None)
+    if isinstance(part, nn.modules.batchnorm._BatchNorm):
+        assert part.running_mean is not None
+        assert part.running_var is not None
+        scale = (part.running_var + part.eps).rsqrt()
+        scale = scale if part.weight is None else scale * part.weight
+        shift = -part.running_mean * scale if shift is None else shift - part.running_mean * scale
+    if shift is None or isinstance(part, _WITHOUT_BIAS):
+        return None
+    over = [1] * (output.dim() - 2) if not isinstance(part, nn.Linear) else []
+    return shift.reshape(-1, *over).expand_as(output)
+
+
+def _remainder(part: nn.Module, args: Any, kwargs: Any) -> torch.Tensor:
+    """Return `f(x) − f′(x) x`, by differentiating the gradient by what it is multiplied with."""
+    tensors = [t for t in tensors_in(args) if t.is_floating_point()]
+
+    def run(*replaced: torch.Tensor) -> Any:
+        left = iter(replaced)
+        return part.forward(
+            *map_tensors(args, lambda t: next(left).clone() if t.is_floating_point() else t), **kwargs
+        )
+
+    with torch.enable_grad():
+        output, along = torch.autograd.functional.jvp(run, tuple(tensors), tuple(tensors))  # type: ignore[no-untyped-call]
+    remainder: torch.Tensor = output.detach() - along.detach()
+    return remainder
+
+
+def _placed(probe: Probe, name: str, term: torch.Tensor) -> torch.Tensor | None:
+    """Return a layer's term as `(1, C, *grid)`, or `None` where it has no positions."""
+    if name == INPUT:
+        return term
+    layout = probe.model.layers[name].layout
+    return None if layout is None else layout.features(term, probe.inputs.shape[2:])
+
+
+def _enlarged(values: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Return `(1, C, *grid)` on the input's grid, each value spread by bilinear interpolation."""
+    if tuple(values.shape[2:]) == tuple(size):
+        return values
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(size)]
+    return F.interpolate(values, tuple(size), mode=mode, align_corners=False)
+
+
+def _spread(values: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Return values of a grid on that of the input, each shared out evenly among the pixels of its cell.
+
+    One dimension after the other; where a pixel lies in two cells, it gets its part of both.
+    """
+    for axis, wanted in enumerate(size):
+        have = values.shape[axis]
+        edges = torch.arange(wanted + 1, dtype=values.dtype, device=values.device) * (have / wanted)
+        cells = torch.arange(have, dtype=values.dtype, device=values.device)[:, None]
+        # How much of each cell lies in each pixel: every row adds up to 1, so that the sum stays.
+        shares = (torch.minimum(edges[1:], cells + 1) - torch.maximum(edges[:-1], cells)).clamp(min=0)
+        values = torch.tensordot(values, shares / shares.sum(1, keepdim=True), ([axis], [0])).movedim(
+            -1, axis
+        )
+    return values
