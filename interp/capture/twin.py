@@ -65,14 +65,19 @@ def twin(module: nn.Module) -> nn.Module:
 class TwinPool:
     """Twins of one module, each lent to one user at a time; made again when the module has changed.
 
+    Args:
+        module: the user's.
+        prepare: is given every twin that is made.
+
     Example:
         >>> pool = TwinPool(module)
         >>> with pool.lend() as private:
         ...     output = private(images)
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, prepare: Callable[[nn.Module], None] | None = None) -> None:
         self._module = module
+        self._prepare = prepare
         self._idle: deque[tuple[_Copied, nn.Module]] = deque(maxlen=POOL_SIZE)
 
     @contextmanager
@@ -88,7 +93,10 @@ class TwinPool:
                 copied, private = self._idle.pop()
             except IndexError:
                 # Noted before the copy is made: a change meanwhile is then seen as one.
-                return _Copied(self._module), twin(self._module)
+                copied, private = _Copied(self._module), twin(self._module)
+                if self._prepare is not None:
+                    self._prepare(private)
+                return copied, private
             if copied.still_holds():
                 return copied, private
 

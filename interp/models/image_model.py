@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,8 @@ from interp.capture.structure import tensors_in
 from interp.images import Preprocess, open_image
 from interp.images.opening import Source
 from interp.layers import LayerError, LayerTable, layer_table, main_output
+from interp.models.builders import ModelError
+from interp.models.calling import Calling, Extras, Selector
 from interp.models.labels import Labels
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ class ImageModel:
         activation: what makes probabilities of its logits.
         architecture: how to build the same network without weights; `None` if nobody can say.
         origin: `source` and `weights` with which `load` finds it again; `None` for modules and learners.
+        output: which part of what the network returns is explained; `None` for the first tensor.
+        extras: what the network takes beside the picture, the same for all (`interp.models.calling`).
+        input_shape: of one input, where that is no picture: `(C, L)` of a signal, `(C, D, H, W)` of a volume.
 
     Example:
         >>> model = interp.load("efficientnet_lite0")
@@ -72,6 +77,9 @@ class ImageModel:
     activation: Activation = "softmax"
     architecture: Architecture | None = None
     origin: Mapping[str, str | None] | None = None
+    output: Selector | None = None
+    extras: Extras = field(default=(), repr=False)
+    input_shape: tuple[int, ...] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -90,15 +98,21 @@ class ImageModel:
 
     @contextmanager
     def twin(self) -> Iterator[nn.Module]:
-        """Lend a private copy that shares the weights; nobody else has it meanwhile."""
-        with self._pool.lend() as private:
+        """Lend a private copy that shares the weights; nobody else has it meanwhile.
+
+        It computes in the precision of the weights, whatever autocast the caller is in.
+        """
+        with self._pool.lend() as private, _without_autocast(self.device.type):
             yield private
 
     @cached_property
     def _pool(self) -> TwinPool:
-        pool = TwinPool(self.module)
-        with pool.lend() as private:
-            _compare(self.module, private, self.blank())
+        calling = Calling(self.output, self.extras)
+        as_it_is = self.output is None and not self.extras
+        pool = TwinPool(self.module, None if as_it_is else calling.install)
+        with pool.lend() as private, _without_autocast(self.device.type):
+            run = self.module if as_it_is else partial(calling.call, self.module)
+            _compare(self.module, run, private, self.blank())
         return pool
 
     @cached_property
@@ -123,14 +137,22 @@ class ImageModel:
         return self.layers.default
 
     def blank(self, count: int = 1) -> torch.Tensor:
-        """Return an input of zeros, `(count, C, H, W)`, on the model's device and dtype."""
-        height, width = self.preprocess.size
-        shape = (count, self.preprocess.channels, height, width)
+        """Return an input of zeros, `(count, C, *size)`, on the model's device and dtype."""
+        shape = (count, *(self.input_shape or (self.preprocess.channels, *self.preprocess.size)))
         with torch.inference_mode(False):
             return torch.zeros(shape, device=self.device, dtype=self.dtype)
 
     def prepare(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
-        """Return the network's input for opened pictures, `(B, C, H, W)`, on its device and dtype."""
+        """Return the network's input for opened pictures, `(B, C, H, W)`, on its device and dtype.
+
+        Raises:
+            ModelError: it takes something else than pictures.
+        """
+        if self.input_shape is not None:
+            raise ModelError(
+                f"{self.name} takes inputs of {self.input_shape}, and pictures are not made into those. Make "
+                "the tensors yourself, (batch, channels, ...), and give them to interp.attribute."
+            )
         return self.preprocess.batch(pictures).to(device=self.device, dtype=self.dtype)
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -186,7 +208,15 @@ class ImageModel:
         return save_folder(self, folder)
 
 
-def _compare(module: nn.Module, private: nn.Module, inputs: torch.Tensor) -> None:
+def _without_autocast(kind: str) -> AbstractContextManager[object]:
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
+
+
+def _compare(
+    module: nn.Module, run: Callable[[torch.Tensor], object], private: nn.Module, inputs: torch.Tensor
+) -> None:
     """Run the module and its twin once and refuse a twin that computes something else."""
     # One at a time: a second thread would take the modes set here for the user's own.
     with _COMPARING:
@@ -196,7 +226,7 @@ def _compare(module: nn.Module, private: nn.Module, inputs: torch.Tensor) -> Non
                 part.training = False
             with torch.inference_mode(False), torch.no_grad():
                 # Clones, because networks may change their input in place.
-                own = list(tensors_in(module(inputs.clone())))
+                own = list(tensors_in(run(inputs.clone())))
                 copied = list(tensors_in(private(inputs.clone())))
         finally:
             for part, training in modes:

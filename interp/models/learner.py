@@ -29,15 +29,26 @@ def is_dense(model: ImageModel) -> bool:
     Raises:
         ModelError: it does not run on what its preprocessing makes.
     """
+    return len(output_shape(model)) == 4
+
+
+def output_shape(model: ImageModel) -> tuple[int, ...]:
+    """Return the shape of what the network puts out for one picture, found by running it once.
+
+    Raises:
+        ModelError: it does not run on what its preprocessing makes.
+    """
     blank = model.blank()
     try:
-        return model.logits(blank).dim() == 4
+        return tuple(model.logits(blank).shape)
     except CaptureError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
+        beside = ", and extra_inputs=(...) what it takes beside it" if isinstance(error, TypeError) else ""
         raise ModelError(
             f"{model.name} does not run on an input of {tuple(blank.shape)} ({str(error).splitlines()[0]}). "
-            "Say what it takes: load(..., preprocess=Preprocess((height, width), mean, std))."
+            "Say what it takes: load(..., preprocess=Preprocess((height, width), mean, std)), of other things "
+            f"than pictures input_shape=(channels, ...){beside}."
         ) from error
 
 

@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 from interp.images import IMAGENET_MEAN, IMAGENET_STD, Preprocess
+from interp.layers import main_output
 from interp.models.architecture import Architecture
 from interp.models.builders import OFFLINE, ModelError, torchvision_names
+from interp.models.calling import Extras, Selector
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
-from interp.models.learner import from_learner, is_dense, is_learner
+from interp.models.learner import from_learner, is_learner, output_shape
 from interp.models.saved import load_folder
 from interp.models.sources import (
     first_channels,
@@ -61,6 +63,9 @@ def load(
     name: str | None = None,
     device: str | torch.device | None = None,
     trust_pickle: bool = False,
+    output: Selector | None = None,
+    extra_inputs: Extras = (),
+    input_shape: Sequence[int] | None = None,
 ) -> ImageModel:
     """Return an `ImageModel` from a name, a saved folder, a fastai `Learner` or any `nn.Module`.
 
@@ -72,21 +77,37 @@ def load(
         preprocess: from pictures to inputs; a bare module without one gets 224 px and ImageNet's statistics.
         labels: names of the outputs.
         task: `classification`, `segmentation` or `image`; a bare module's is seen from its output.
-        activation: what makes probabilities of logits: `softmax`, `sigmoid` or `none`.
+        activation: what makes probabilities of logits: `softmax`, `sigmoid` or `none`. A bare module with one
+            output gets `sigmoid`, one that ends in a `Softmax` or `Sigmoid` of its own `none`.
         architecture: how to build the same network without weights, so that it can be saved.
         name: what to call it.
         device: where to put a named network; a module or learner stays where it is.
         trust_pickle: load a pickle, which runs whatever code is in it. Only for files you made yourself.
+        output: which part of what the network returns is explained: a key, an attribute, an index, or a
+            callable that picks it; default: the first tensor.
+        extra_inputs: what the network takes after the picture, or a dictionary by name. They are the same for
+            every picture: tensors `(1, ...)` are repeated for a batch.
+        input_shape: of one input of a network that takes no pictures: `(channels, length)`, `(channels,
+            depth, height, width)`, or more than three channels. `interp.attribute` explains tensors.
 
     Raises:
-        ModelError: nothing of that name, no way to download, a broken folder, an untrusted pickle.
+        ModelError: nothing of that name, no way to download, a broken folder, an untrusted pickle; or the
+            network does not run on such an input.
 
     Example:
         >>> model = interp.load("efficientnet_lite0")
         >>> model.predict(["sample_images/cat.jpg"])[0][0].name
         'tiger cat'
     """
-    model = _find(source, weights, preprocess, name, trust_pickle)
+    given: dict[str, Any] = {
+        "output": output,
+        "extras": extra_inputs or None,
+        "input_shape": None if input_shape is None else _shape(input_shape),
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    model = _find(source, weights, preprocess, name, trust_pickle, given)
+    if given and not isinstance(source, nn.Module):
+        model = replace(model, **given, origin=None)  # from the name alone nobody could make it again
     changes: dict[str, Any] = {
         "preprocess": preprocess,
         "labels": None if labels is None else Labels(tuple(labels)),
@@ -96,9 +117,26 @@ def load(
         "name": name,
     }
     changes = {key: value for key, value in changes.items() if value is not None}
+    if labels is not None and len(labels) > 1 and model.activation == "sigmoid":
+        _check_labels(model, labels)
     if device is not None and isinstance(source, (str, Path)):
         model.module.to(_device(device))
     return replace(model, **changes) if changes else model
+
+
+def _shape(shape: Sequence[int]) -> tuple[int, ...]:
+    found = tuple(shape)
+    if len(found) < 2 or not all(isinstance(side, int) and side > 0 for side in found):
+        raise ModelError(f"input_shape={shape!r}: give (channels, length), or (channels, height, width).")
+    return found
+
+
+def _check_labels(model: ImageModel, labels: Sequence[str]) -> None:
+    if output_shape(model)[1:] == (1,):
+        raise ModelError(
+            f"{len(labels)} labels for the one output of {model.name}. Give the name of what a positive logit "
+            f"means, labels=[{labels[-1]!r}]; targets.negative({labels[-1]!r}) asks for the other."
+        )
 
 
 def _find(
@@ -107,11 +145,12 @@ def _find(
     preprocess: Preprocess | None,
     name: str | None,
     trust_pickle: bool,
+    given: dict[str, Any],
 ) -> ImageModel:
     if isinstance(source, ImageModel):
         return source
     if isinstance(source, nn.Module):
-        return _from_module(source, preprocess, name)
+        return _from_module(source, preprocess, name, given)
     if is_learner(source):
         return from_learner(source, name or f"learner:{type(source.model).__name__}", preprocess)
     if not isinstance(source, (str, Path)):
@@ -131,7 +170,7 @@ def _find(
     if model is not None:
         return replace(model, origin={"source": text, "weights": None if weights is None else str(weights)})
     if path.suffix.lower() in PICKLES:
-        return _from_pickle(path, preprocess, name, trust_pickle)
+        return _from_pickle(path, preprocess, name, trust_pickle, given)
     raise ModelError(_unknown(text))
 
 
@@ -145,13 +184,30 @@ def _named(text: str, weights: str | Path | None) -> ImageModel | None:
     return None
 
 
-def _from_module(module: nn.Module, preprocess: Preprocess | None, name: str | None) -> ImageModel:
+def _from_module(
+    module: nn.Module, preprocess: Preprocess | None, name: str | None, given: dict[str, Any]
+) -> ImageModel:
     while (inner := _wrapped(module)) is not None:
         module = inner
     if preprocess is None:
         preprocess = timm_preprocess(module) if hasattr(module, "pretrained_cfg") else _assumed(module)
-    model = ImageModel(module, preprocess, name or type(module).__name__)
-    return replace(model, task="segmentation") if is_dense(model) else model
+    model = ImageModel(module, preprocess, name or type(module).__name__, **given)
+    shape = output_shape(model)
+    if len(shape) < 2:  # one number for each picture is the logit of one class
+        model = replace(model, output=main_output)
+        shape = output_shape(model)
+    return replace(
+        model,
+        task="segmentation" if len(shape) == 2 + len(model.blank().shape[2:]) else "classification",
+        activation=_activation(module, shape),
+    )
+
+
+def _activation(module: nn.Module, shape: Sequence[int]) -> Activation:
+    *_, last = module.modules()
+    if isinstance(last, (nn.Softmax, nn.Sigmoid)):
+        return "none"
+    return "sigmoid" if shape[1] == 1 else "softmax"
 
 
 def _wrapped(module: nn.Module) -> nn.Module | None:
@@ -167,7 +223,9 @@ def _assumed(module: nn.Module) -> Preprocess:
     return Preprocess((224, 224), IMAGENET_MEAN, IMAGENET_STD, fit="cover", resize=256)
 
 
-def _from_pickle(path: Path, preprocess: Preprocess | None, name: str | None, trusted: bool) -> ImageModel:
+def _from_pickle(
+    path: Path, preprocess: Preprocess | None, name: str | None, trusted: bool, given: dict[str, Any]
+) -> ImageModel:
     if not trusted:
         raise ModelError(
             f"{path.name} is a pickle: opening it runs whatever code it holds. If you made it yourself, "
@@ -184,7 +242,7 @@ def _from_pickle(path: Path, preprocess: Preprocess | None, name: str | None, tr
     if is_learner(loaded):
         return from_learner(loaded, name or path.stem, preprocess)
     if isinstance(loaded, nn.Module):
-        return _from_module(loaded, preprocess, name or path.stem)
+        return _from_module(loaded, preprocess, name or path.stem, given)
     raise ModelError(
         f"{path.name} holds a {type(loaded).__name__}, not a model. Plain weights go with a name: "
         f"interp.load('torchvision:resnet34', weights={path.name!r})."

@@ -53,6 +53,11 @@ def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any
             f"{model.name} cannot be saved: nobody can say how to build it without running its code. Give "
             "interp.load(module, architecture=Architecture('torchvision', 'resnet34', {'num_classes': 37}))."
         )
+    if model.output is not None or model.extras or model.input_shape is not None:
+        raise ModelError(
+            f"{model.name} cannot be saved: output=, extra_inputs= and input_shape= cannot be written down. "
+            "Make a module that takes the picture and returns the tensor."
+        )
     about = {
         "format": FORMAT,
         "name": model.name,
