@@ -28,8 +28,8 @@ from interp.targets import Target
 FACTORS = (0.9, 1.0, 1.1)
 DISPLAYS = ("positive", "signed", "range")
 
-# What a fused map costs more than the plain one: the backward pass down to the first of the stages.
-DOWN = 0.0
+# What the maps of all stages cost more than one at the last, in passes: going back down to the first of them.
+DOWN = 0.8
 
 
 @modifier("eigen", False)
@@ -77,8 +77,9 @@ def _sums_over_channels(base: Method) -> bool:
 def fuse(base: Method, value: Any) -> Method:
     """Make one map of those of up to four stages up to the layer, on the grid of the finest.
 
-    Maps that rest on recorded layers need one pass forward and one back for all stages. Every stage counts
-    by its positive part over its maximum; `"refine"` is RefineCAM's way, over its range.
+    Maps that rest on recorded layers need one pass forward and one back for all stages; methods that ask more
+    of the network do so at every stage, and what that costs is an estimate. Every stage counts by its
+    positive part over its maximum; `"refine"` is RefineCAM's way, over its range.
     """
     if value not in FUSIONS:
         raise MethodError(f"{base.name}(fuse={value!r}): give one of {', '.join(map(repr, FUSIONS))}.")

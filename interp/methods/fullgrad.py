@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from interp.capture import CaptureError, record
 from interp.capture.structure import map_tensors, tensors_in
 from interp.methods.applying import in_full
+from interp.methods.fusing import enlarged
 from interp.methods.probe import Probe
 from interp.methods.registry import INPUT, method
 
@@ -60,8 +60,7 @@ def fullgrad(probe: Probe) -> torch.Tensor:
     Those of a layer are scaled together by their own range and enlarged bilinearly. Layers without positions
     have no place on the map. `fullgrad-signed` is the sum without the scaling.
     """
-    size = probe.inputs.shape[2:]
-    total = torch.zeros(size, dtype=torch.float32, device=probe.inputs.device)
+    maps = []
     for name, term in terms(probe):
         placed = _placed(probe, name, term)
         if placed is None:
@@ -70,8 +69,9 @@ def fullgrad(probe: Probe) -> torch.Tensor:
         least, most = values.amin(), values.amax()
         # The range of a layer that says the same everywhere is made of rounding errors.
         spread = torch.where(most - least > 1e-5 * most, most - least, torch.inf)
-        total = total + _enlarged((values - least) / spread, size).sum((0, 1))
-    return total
+        maps.append(((values - least) / spread).sum((0, 1)))
+    size = probe.inputs.shape[2:]
+    return torch.stack([enlarged(each.unsqueeze(0), size)[0] for each in _by_grid(maps)]).sum(0)
 
 
 @method(
@@ -91,16 +91,24 @@ def fullgrad_signed(probe: Probe) -> torch.Tensor:
     Each value of a coarser layer is spread evenly over the pixels that it covers, and what has no position
     over the whole input.
     """
-    size = probe.inputs.shape[2:]
-    total = torch.zeros(size, dtype=torch.float32, device=probe.inputs.device)
+    maps, nowhere = [], torch.zeros((), device=probe.inputs.device)
     for name, term in terms(probe):
         placed = _placed(probe, name, term.float())
-        nowhere = term.float().sum()
+        nowhere = nowhere + term.float().sum()
         if placed is not None:
-            total = total + _spread(placed.sum((0, 1)), size)
-            nowhere = nowhere - placed.sum()
-        total = total + nowhere / total.numel()
-    return total
+            maps.append(placed.sum((0, 1)))
+            nowhere = nowhere - maps[-1].sum()
+    size = probe.inputs.shape[2:]
+    total = torch.stack([_spread(each, size) for each in _by_grid(maps)]).sum(0)
+    return total + nowhere / total.numel()
+
+
+def _by_grid(maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Add up the maps of equal size: enlarging is linear, so it is done once for each."""
+    found: dict[torch.Size, torch.Tensor] = {}
+    for each in maps:
+        found[each.shape] = found[each.shape] + each if each.shape in found else each
+    return list(found.values())
 
 
 def terms(probe: Probe) -> Iterator[tuple[str, torch.Tensor]]:
@@ -229,14 +237,6 @@ def _placed(probe: Probe, name: str, term: torch.Tensor) -> torch.Tensor | None:
     return None if layout is None else layout.features(term, probe.inputs.shape[2:])
 
 
-def _enlarged(values: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Return `(1, C, *grid)` on the input's grid, each value spread by bilinear interpolation."""
-    if tuple(values.shape[2:]) == tuple(size):
-        return values
-    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(size)]
-    return F.interpolate(values, tuple(size), mode=mode, align_corners=False)
-
-
 def _spread(values: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Return values of a grid on that of the input, each shared out evenly among the pixels of its cell.
 
@@ -244,6 +244,8 @@ def _spread(values: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """
     for axis, wanted in enumerate(size):
         have = values.shape[axis]
+        if have == wanted:
+            continue
         edges = torch.arange(wanted + 1, dtype=values.dtype, device=values.device) * (have / wanted)
         cells = torch.arange(have, dtype=values.dtype, device=values.device)[:, None]
         # How much of each cell lies in each pixel: every row adds up to 1, so that the sum stays.

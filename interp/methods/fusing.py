@@ -16,6 +16,8 @@ _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 def enlarged(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Return maps `(B, *grid)` on a finer grid, between the centres of their positions linearly."""
+    if tuple(maps.shape[1:]) == tuple(size):
+        return maps
     mode = _MODES[maps.dim() - 1]
     return F.interpolate(maps.unsqueeze(1), tuple(size), mode=mode, align_corners=False).squeeze(1)
 
@@ -24,7 +26,7 @@ def share_of_peak(maps: torch.Tensor) -> torch.Tensor:
     """Return the positive part of each map over its maximum; where there is none, zeros."""
     values = maps.clamp(min=0)
     peak = values.amax(tuple(range(1, maps.dim())), keepdim=True)
-    return torch.where(peak > 0, values / torch.where(peak > 0, peak, 1), torch.where(peak > 0, 0, values))
+    return values / torch.where(peak == 0, 1, peak)
 
 
 def over_range(maps: torch.Tensor) -> torch.Tensor:
@@ -60,7 +62,7 @@ FUSIONS: dict[str, Callable[[Sequence[torch.Tensor]], torch.Tensor]] = {
     display="positive",
     formula="Π_s N(relu(L_s)), L_s Grad-CAM++ of stage s, N to 0 … 1, s = 1 … 4",
     paper="Domeniconi et al., How to Evaluate and Refine your CAM, 2026 (arXiv 2605.14641)",
-    passes=2.0,
+    passes=1.8,
 )
 def refine_cam(activations: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the product of the stages' Grad-CAM++ maps, each over its own range, and so is the product.
