@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from interp.models.labels import Labels
-from interp.places import Place, in_words, positions
+from interp.places import Place, PlaceError, in_words, positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +74,25 @@ def predicted_regions(logits: torch.Tensor, labels: Labels, count: int) -> tuple
         >>> predicted_regions(torch.eye(2)[:, :, None].expand(2, 2, 3), Labels(("sky", "road")), 1)[0].name
         'sky, where it is predicted'
     """
-    found = logits.argmax(0)
-    areas = found.flatten().bincount(minlength=len(logits))
+    found = _predicted(logits)
+    areas = found[found >= 0].bincount(minlength=len(logits))
     largest = areas.argsort(descending=True, stable=True)[:count].tolist()
+    if not areas.any():
+        raise PlaceError(
+            f"{labels[0]} is predicted nowhere in the picture; ask for it at a pixel or in a box."
+        )
     return tuple(predicted_region(logits, labels, i) for i in largest if areas[i])
+
+
+def _predicted(logits: torch.Tensor) -> torch.Tensor:
+    """Return the class of each position; of a single one −1 where its logit is not positive."""
+    return logits.argmax(0) if len(logits) > 1 else (logits[0] > 0).long() - 1
 
 
 def predicted_region(logits: torch.Tensor, labels: Labels, index: int) -> RegionTarget:
     """Return a class over the region where it is predicted."""
     name = f"{labels[index]}, where it is predicted"
-    return RegionTarget(index, logits.argmax(0) == index, name)
+    return RegionTarget(index, _predicted(logits) == index, name)
 
 
 def region_at(

@@ -13,6 +13,7 @@ from interp.capture import Recording, record
 from interp.defaults import METHOD
 from interp.layers import main_output
 from interp.methods.applying import applied, parts_of
+from interp.methods.checks import check_finite, check_graph
 from interp.methods.contrast import asked as asked_of
 from interp.methods.probe import Probe, probed
 from interp.methods.registry import INPUT, Asks, Method, get
@@ -126,6 +127,9 @@ def _record(
         # A clone, because networks may change their input in place, and may save it for a backward pass,
         # which autograd refuses for tensors made in inference mode.
         output = main_output(private(inputs.clone()))
+        check_finite(output.detach(), inputs)
+        if asks and not output.requires_grad:
+            check_graph(private, inputs)
         queries = per_picture(target, len(inputs))
         targets = tuple(
             resolve(q, row, model.labels, model.task) for q, row in zip(queries, output.detach(), strict=True)

@@ -47,8 +47,8 @@ def output_shape(model: ImageModel) -> tuple[int, ...]:
         beside = ", and extra_inputs=(...) what it takes beside it" if isinstance(error, TypeError) else ""
         raise ModelError(
             f"{model.name} does not run on an input of {tuple(blank.shape)} ({str(error).splitlines()[0]}). "
-            "Say what it takes: load(..., preprocess=Preprocess((height, width), mean, std)), of other things "
-            f"than pictures input_shape=(channels, ...){beside}."
+            "Say what it takes: load(..., preprocess=Preprocess((height, width), mean, std)), of other "
+            f"things than pictures input_shape=(channels, ...){beside}."
         ) from error
 
 
