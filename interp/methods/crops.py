@@ -63,7 +63,7 @@ def scaled_and_slid(probe: Probe, *, base: Method, scales: int) -> torch.Tensor:
     rates = rates[best].float().cpu()
     weights = rates / rates.max() if rates.max() > 0 else torch.ones_like(rates)
     share = share_of_peak(maps) * weights[:, None, None]
-    finer = 1 if base.place == "input" else max(crop.size[0] for crop in crops) / height
+    finer = 1 if base.place == "input" else 1 + (scales - 1) * STEP
     grid = tuple(round(side * finer) for side in maps.shape[1:])
     placed = torch.stack(
         [
