@@ -126,7 +126,7 @@ def _augmented(probe: Probe, *, base: Method) -> torch.Tensor:
     for number, mirrored in enumerate((False, True)):
         part = replace(probe, progress=part_of(probe.progress, number, 2))
         if mirrored:
-            target = _mirrored(probe.target) if probe.output.dim() == 4 else probe.target
+            target = _mirrored(probe.target) if probe.output.dim() > 2 else probe.target
             part = replace(part, target=target)
         inputs = torch.cat([factor * probe.inputs for factor in FACTORS])
         found = part.maps(base, inputs.flip(-1) if mirrored else inputs)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from interp.logits import LogitTarget
 from interp.methods.fusing import share_of_peak
 from interp.methods.probe import Probe
-from interp.methods.registry import Method
+from interp.methods.registry import Method, MethodError
 
 MOST_SCALES = 12
 STEP = 64 / 224
@@ -54,6 +54,8 @@ def scaled_and_slid(probe: Probe, *, base: Method, scales: int) -> torch.Tensor:
     A window counts by the positive part of its map over its maximum, times the target's probability in the
     window over the highest. The map's grid is as fine as that of the largest scale.
     """
+    if probe.inputs.dim() != 4:
+        raise MethodError(f"{base.name}(sess={scales}): windows slide over pictures, and over nothing else.")
     height, width = probe.inputs.shape[2:]
     crops = crops_of(scales, (height, width))
     windows = torch.cat([_cut(probe.inputs, crop) for crop in crops])

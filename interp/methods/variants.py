@@ -11,6 +11,7 @@ from interp.capture import CaptureError, record
 from interp.dense import RegionTarget
 from interp.logits import CallableTarget, LogitTarget
 from interp.methods.applying import in_full
+from interp.methods.attention import explicit
 from interp.methods.cam import grad_cam, grid_of
 from interp.methods.probe import Probe
 from interp.methods.registry import get, method
@@ -55,7 +56,8 @@ def shapley_cam(probe: Probe, *, utility: str = "score") -> torch.Tensor:
     if utility not in UTILITIES:
         raise MethodError(f"shapley-cam(utility={utility!r}): give one of {', '.join(map(repr, UTILITIES))}.")
     with record(probe.module, [probe.layer], gradients=True) as recording:
-        output = probe.run(probe.inputs.clone())
+        with explicit(probe.module):  # fused attention cannot be differentiated twice
+            output = probe.run(probe.inputs.clone())
         activation = recording[probe.layer]
         with torch.enable_grad():
             score = probe.ask(output)
@@ -63,10 +65,7 @@ def shapley_cam(probe: Probe, *, utility: str = "score") -> torch.Tensor:
                 score = score + probe.ask(_log_probabilities(output, probe.model.activation))
         gradient, bent = _with_hessian(score, activation, probe.layer)
     change = in_full(gradient) - in_full(bent) / 2
-    values, slopes = (
-        probe.model.layers.features(probe.layer, each, probe.inputs.shape[2:])
-        for each in (in_full(activation.detach()), change)
-    )
+    values, slopes = (probe.laid_out(probe.layer, each) for each in (in_full(activation.detach()), change))
     return grad_cam(values, slopes)[0]
 
 

@@ -295,7 +295,8 @@ def test_sess_puts_every_window_where_it_was():
     assert abs(float(columns) - 24) < 1.5
     assert found[len(found) // 2 :].max() == 0
     assert torch.equal(found, map_of(model, inputs, "grad-cam(sess=6)", 0)[0])
-    assert torch.equal(found, map_of(model, inputs, "grad-cam(sess=6)", 7 * LogitTarget(((0, 1.0),), "x"))[0])
+    scaled = map_of(model, inputs, "grad-cam(sess=6)", 1e3 * LogitTarget(((0, 1.0),), "x"))[0]
+    torch.testing.assert_close(scaled, found)
 
 
 def test_sess_is_for_whole_pictures():
@@ -411,3 +412,10 @@ def test_every_method_on_a_layer_can_be_augmented(method):
     name = get(method, augment=True).name
     found = map_of(model, inputs_for(model, 1), name, layer="four")
     assert found.isfinite().all()
+
+
+def test_sess_of_a_signal_is_refused_in_words():
+    net = nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(3, 2))
+    model = model_of(net, input_shape=(2, 16))
+    with pytest.raises(MethodError, match="pictures"):
+        map_of(model, torch.randn(1, 2, 16), "grad-cam(sess=2)", 1, "1")
