@@ -7,6 +7,9 @@ from interp.methods import (  # noqa: F401 - importing registers them
     consensus,
     control,
     eigen,
+    pixels,
+    propagation,
+    relevance,
     variants,
 )
 from interp.methods.attribute import Attribution, attribute

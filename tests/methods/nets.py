@@ -9,7 +9,12 @@ from interp.methods import get, methods
 from interp.models import ImageModel
 
 # With what options the methods that take long are tested.
-QUICK: dict[str, str] = {}
+QUICK: dict[str, str] = {
+    "integrated-gradients": "integrated-gradients(steps=3)",
+    "smoothgrad": "smoothgrad(samples=16)",
+    "vargrad": "vargrad(samples=16, noise=0.4)",
+    "gradient-shap": "gradient-shap(samples=3)",
+}
 # Methods whose map is not that of the target multiplied by a number, for a reason that stands beside each.
 NOT_HOMOGENEOUS = {
     "grad-cam-plus-plus",  # weighs by the size of the gradient; its own closed form is tested
@@ -17,6 +22,8 @@ NOT_HOMOGENEOUS = {
 # Methods that want a network of a certain shape, and not the one that a test brings.
 PARTICULAR = {
     "cam",  # a pooled linear head
+    "guided-backprop",  # ReLUs, if it has activations at all; likewise the next
+    "guided-grad-cam",
 }
 EVERY = [QUICK.get(method.name, method.name) for method in methods()]
 TARGETED = [name for name in EVERY if get(name).targeted]
