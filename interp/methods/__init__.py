@@ -1,15 +1,20 @@
 """Maps: every method a pure function on tensors, registered with what it needs and what it costs."""
 
 from interp.methods import (  # noqa: F401 - importing registers them
+    ablation,
     activation,
     cam,
     components,
     consensus,
     control,
     eigen,
+    masks,
+    occlusion,
     pixels,
     propagation,
     relevance,
+    rise,
+    score_cam,
     variants,
 )
 from interp.methods.attribute import Attribution, attribute

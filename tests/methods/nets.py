@@ -10,6 +10,11 @@ from interp.models import ImageModel
 
 # With what options the methods that take long are tested.
 QUICK: dict[str, str] = {
+    "ss-cam": "ss-cam(samples=2)",
+    "is-cam": "is-cam(samples=2)",
+    "occlusion": "occlusion(window=0.5, stride=0.4)",
+    "rise": "rise(masks=20)",
+    "extremal-perturbation": "extremal-perturbation(steps=4)",
     "integrated-gradients": "integrated-gradients(steps=3)",
     "smoothgrad": "smoothgrad(samples=16)",
     "vargrad": "vargrad(samples=16, noise=0.4)",
@@ -17,6 +22,9 @@ QUICK: dict[str, str] = {
 }
 # Methods whose map is not that of the target multiplied by a number, for a reason that stands beside each.
 NOT_HOMOGENEOUS = {
+    "score-cam",  # a softmax over the increases of the score, likewise of the two below
+    "ss-cam",
+    "is-cam",
     "grad-cam-plus-plus",  # weighs by the size of the gradient; its own closed form is tested
 }
 # Methods that want a network of a certain shape, and not the one that a test brings.
