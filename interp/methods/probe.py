@@ -128,12 +128,14 @@ class Probe:
         return torch.stack([probe._probed(method, inputs, row) for row in range(len(inputs))])
 
     def _probed(self, method: Method, inputs: torch.Tensor, row: int) -> torch.Tensor:
-        probe = replace(self, progress=part_of(self.progress, row, len(inputs)))
+        probe = replace(self, progress=part_of(self.progress, row, len(inputs)), notes=[])
         if inputs is not self.inputs:
             with torch.inference_mode(False), torch.no_grad():
                 given = inputs[row : row + 1].clone()
                 probe = replace(probe, inputs=given, output=self.run(given.clone()))
-        return probed(method, probe)
+        found = probed(method, probe)
+        self.notes.extend(note for note in probe.notes if note not in self.notes)
+        return found
 
     def _recorded(self, method: Method, inputs: torch.Tensor) -> torch.Tensor:
         parts = parts_of(method, self.layer, self.model.layers)
