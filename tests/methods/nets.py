@@ -15,6 +15,7 @@ QUICK: dict[str, str] = {
     "occlusion": "occlusion(window=0.5, stride=0.4)",
     "rise": "rise(masks=20)",
     "extremal-perturbation": "extremal-perturbation(steps=4)",
+    "smooth-grad-cam-plus-plus": "smooth-grad-cam-plus-plus(samples=3)",
     "integrated-gradients": "integrated-gradients(steps=3)",
     "smoothgrad": "smoothgrad(samples=16)",
     "vargrad": "vargrad(samples=16, noise=0.4)",
@@ -26,6 +27,8 @@ NOT_HOMOGENEOUS = {
     "ss-cam",
     "is-cam",
     "grad-cam-plus-plus",  # weighs by the size of the gradient; its own closed form is tested
+    "smooth-grad-cam-plus-plus",  # the same
+    "refine-cam",  # the same
 }
 # Methods that want a network of a certain shape, and not the one that a test brings.
 PARTICULAR = {
@@ -33,7 +36,11 @@ PARTICULAR = {
     "guided-backprop",  # ReLUs, if it has activations at all; likewise the next
     "guided-grad-cam",
 }
-EVERY = [QUICK.get(method.name, method.name) for method in methods()]
+# Methods for networks of another kind than all those here; they have tests of their own.
+ELSEWHERE = {
+    "legrad",  # attention among all tokens
+}
+EVERY = [QUICK.get(method.name, method.name) for method in methods() if method.name not in ELSEWHERE]
 TARGETED = [name for name in EVERY if get(name).targeted]
 GENERAL = [name for name in EVERY if name.split("(")[0] not in PARTICULAR]
 HOMOGENEOUS = [name for name in TARGETED if name.split("(")[0] not in NOT_HOMOGENEOUS]
