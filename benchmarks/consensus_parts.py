@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 import two_objects
 
-from interp.methods import consensus, method
+from interp.methods import method
 from interp.methods.cam import grad_cam, hires_cam, layer_cam
 from interp.methods.consensus import consensus_cam
+from interp.methods.fusing import enlarged, share_of_peak
 from interp.methods.registry import Asks
 
 Tensors = Sequence[torch.Tensor]
@@ -52,9 +53,7 @@ def product(
 
 
 def share(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    positive = maps.float().clamp(min=0)
-    peak = positive.amax((1, 2), keepdim=True)
-    return consensus._enlarged(torch.where(peak > 0, positive / peak, 1), size)
+    return enlarged(share_of_peak(maps.float()), size)
 
 
 def mean(activations: Tensors, gradients: Tensors) -> torch.Tensor:

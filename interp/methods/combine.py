@@ -1,8 +1,8 @@
 """Options that every method has: `grad-cam(eigen=True, fuse="max", augment=True)`.
 
 Each changes a method into another. They act in the order in which they stand here, whatever the order in
-which they are given: the terms of one map, the maps of several stages, those of changed inputs, those of
-parts of the input, and last how it is drawn.
+which they are given: what is differentiated, the terms of one map, the maps of several stages, those of
+changed inputs, those of parts of the input, and last how it is drawn.
 """
 
 from __future__ import annotations
@@ -30,6 +30,17 @@ DISPLAYS = ("positive", "signed", "range")
 
 # What the maps of all stages cost more than one at the last, in passes: going back down to the first of them.
 DOWN = 0.8
+
+
+@modifier("contrast", False)
+def contrast(base: Method, _value: Any) -> Method:
+    """Differentiate what tells a class from its rivals instead of its score: see `interp.methods.contrast`."""
+    if base.needs != "gradients":
+        raise MethodError(
+            f"{base.name}(contrast=True): {base.title} does not differentiate. Use it with hires-cam, or ask "
+            "for targets.contrast(one, other)."
+        )
+    return replace(base, asks="contrast")
 
 
 @modifier("eigen", False)

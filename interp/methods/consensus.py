@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 
 from interp.methods.cam import hires_cam
+from interp.methods.fusing import STAGES, enlarged, share_of_peak
 from interp.methods.registry import method
-
-STAGES = 4
-_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 @method(
@@ -23,7 +20,7 @@ _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
     stages=STAGES,
     display="positive",
     formula="max(H_4) Π_s (relu(H_s) / max(H_s))^(2^(s−3)), H_s = Σ_k g_k ⊙ A_k, s = 1 … 4",
-    paper="interp; after HiResCAM (arXiv 2011.08891), LayerCAM (IEEE TIP 2021) and RefineCAM",
+    paper="interp 2026 (docs: consensus-cam); after HiResCAM (arXiv 2011.08891)",
     passes=1.8,
 )
 def consensus_cam(activations: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -43,17 +40,11 @@ def consensus_cam(activations: Sequence[torch.Tensor], gradients: Sequence[torch
         `(B, *grid)` with the grid that has most positions, at least 0.
     """
     evidence = [hires_cam(a, g).float() for a, g in zip(activations, gradients, strict=True)]
-    finest = max((a.shape[2:] for a in activations), key=lambda shape: shape.numel())
-    result = torch.ones(len(evidence[-1]), *finest, device=evidence[-1].device)
-    for number, own in enumerate(reversed(evidence)):
-        peak = own.amax(tuple(range(1, own.dim())), keepdim=True)
-        share = torch.where(peak > 0, own.clamp(min=0) / torch.where(peak > 0, peak, 1), float(number > 0))
-        result = result * _enlarged(share, finest) ** (2.0 ** (1 - number))
-        if number == 0:
-            result = result * peak.clamp(min=0)
+    finest = max((each.shape[1:] for each in evidence), key=lambda shape: shape.numel())
+    last = evidence[-1]
+    whole = tuple(range(1, last.dim()))
+    result = enlarged(share_of_peak(last), finest) ** 2 * last.amax(whole, keepdim=True).clamp(min=0)
+    for number, own in enumerate(reversed(evidence[:-1])):
+        share = enlarged(share_of_peak(own), finest) ** 0.5**number
+        result = result * torch.where(own.amax(whole, keepdim=True) > 0, share, 1)
     return result
-
-
-def _enlarged(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    mode = _MODES[maps.dim() - 1]
-    return F.interpolate(maps.unsqueeze(1), tuple(size), mode=mode, align_corners=False).squeeze(1)

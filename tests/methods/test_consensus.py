@@ -4,10 +4,8 @@ import pytest
 import torch
 from nets import Block, inputs_for, model_of, only
 
-from interp import targets
 from interp.methods import attribute
 from interp.methods.consensus import consensus_cam
-from interp.methods.contrast import contrast
 
 
 def stage(*rows):
@@ -56,11 +54,7 @@ def test_it_rests_on_one_pass_through_all_stages():
     names = [*model.layers.stages]
     assert names == ["stem", "relu"]
     got = only(attribute(model, inputs, 1, ["consensus-cam"]).maps, "consensus-cam")
-
-    def asked(output):
-        return contrast(targets.resolve(1, output[0], model.labels)[0], output, "softmax")
-
-    raw = attribute(model, inputs, asked, ["hires-cam"], names).maps
-    evidence = [raw[0, name, "hires-cam"].unsqueeze(1) for name in names]
+    raw = attribute(model, inputs, 1, ["hires-cam(contrast=True)"], names).maps
+    evidence = [raw[0, name, "hires-cam(contrast=True)"].unsqueeze(1) for name in names]
     wanted = consensus_cam(evidence, [torch.ones_like(each) for each in evidence])
     torch.testing.assert_close(got, wanted)

@@ -5,6 +5,7 @@ import torch
 
 from interp.dense import RegionTarget
 from interp.logits import CallableTarget, LogitTarget
+from interp.methods import MethodError, get
 from interp.methods.contrast import contrast
 
 
@@ -65,3 +66,10 @@ def test_a_region_has_the_contrast_of_each_of_its_positions():
 def test_callables_are_left_alone():
     output = torch.randn(3, 4)
     assert torch.equal(contrast(CallableTarget(lambda o: o[:, 1], "mine"), output, "softmax"), output[:, 1])
+
+
+def test_it_is_an_option_of_methods_that_differentiate():
+    assert get("grad-cam(contrast=True)").asks == "contrast"
+    for name in ("eigen-cam", "cam", "rise"):
+        with pytest.raises(MethodError, match="does not differentiate"):
+            get(name, contrast=True)
