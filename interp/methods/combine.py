@@ -34,7 +34,7 @@ DOWN = 0.8
 
 @modifier("contrast", False)
 def contrast(base: Method, _value: Any) -> Method:
-    """Differentiate what tells a class from its rivals instead of its score: see `interp.methods.contrast`."""
+    """Differentiate what tells a class from its rivals instead of its score: `interp.methods.contrast`."""
     if base.needs != "gradients":
         raise MethodError(
             f"{base.name}(contrast=True): {base.title} does not differentiate. Use it with hires-cam, or ask "
