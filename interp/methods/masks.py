@@ -20,7 +20,7 @@ _SIGMA = 3  # cells
 _COLDNESS = 20.0  # of the smooth maximum
 _AREA_WEIGHT = 0.5  # over the area: in the first steps a cell is pulled as hard as the score lifts it
 _AREA_GROWTH = 30.0  # how much heavier the area weighs in the last step than in the first
-_RATE = 0.3  # for each cell, divided by the number of steps
+_RATE = 1.0  # for each cell, divided by the number of steps
 _MOMENTUM = 0.9
 
 

@@ -39,15 +39,21 @@ def found_of(model, inputs, options="", target=0):
     return only(attribute(model, inputs, target, [name]).maps, name)[0]
 
 
-@pytest.mark.parametrize("variant", ["preserve", "delete"])
-@pytest.mark.parametrize("target", [0, 2])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("place", "target", "variant"),
+    [
+        (PLACES[0], 0, "preserve"),
+        (PLACES[1], 2, "preserve"),
+        (PLACES[1], 0, "delete"),
+        (PLACES[2], 2, "delete"),
+    ],
+)
 def test_the_mask_finds_the_patch_that_decides(place, target, variant):
     net = Patch(*place)
     model = model_of(net, size=SIZE)
     area = 72 / (24 * 30)
     found = found_of(
-        model, bright(model), f"area={area}, baseline='zero', variant='{variant}', steps=120", target
+        model, bright(model), f"area={area}, baseline='zero', variant='{variant}', steps=80", target
     )
     patch = torch.zeros(SIZE, dtype=torch.bool)
     patch[place] = True
@@ -59,7 +65,7 @@ def test_the_mask_finds_the_patch_that_decides(place, target, variant):
 @pytest.mark.parametrize("area", [0.05, 0.2, 0.5])
 def test_the_area_is_held(area):
     model = model_of(Patch(*PLACES[0]), size=SIZE)
-    found = found_of(model, bright(model), f"area={area}, baseline='zero'")
+    found = found_of(model, bright(model), f"area={area}, baseline='zero', steps=80")
     assert found.min() >= 0
     assert found.max() <= 1
     assert float(found.mean()) == pytest.approx(area, abs=0.05)
@@ -68,9 +74,9 @@ def test_the_area_is_held(area):
 def test_the_unit_of_the_score_does_not_matter():
     model = model_of(Patch(*PLACES[0]).double(), size=SIZE)
     inputs = bright(model)
-    one = found_of(model, inputs, "steps=60, baseline='zero'", lambda out: out[:, 0])
+    one = found_of(model, inputs, "steps=15, baseline='zero'", lambda out: out[:, 0])
     for factor in (1e-6, 1e6):
-        many = found_of(model, inputs, "steps=60, baseline='zero'", lambda out, f=factor: f * out[:, 0])
+        many = found_of(model, inputs, "steps=15, baseline='zero'", lambda out, f=factor: f * out[:, 0])
         torch.testing.assert_close(many, one, rtol=0, atol=1e-5)
 
 

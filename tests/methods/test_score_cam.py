@@ -219,3 +219,40 @@ def test_it_stops_within_a_pass_when_told_to(name):
         with pytest.raises(StoppedError):
             attribute(model, inputs_for(model), 1, [name], ["act"], progress=progress)
     assert sum(passes) <= 14
+
+
+class Grid(nn.Module):
+    """A small classifier of signals, pictures or volumes."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = [nn.Conv1d, nn.Conv2d, nn.Conv3d][dimensions - 1](2, 5, 3, padding=1)
+        self.act = nn.ReLU()
+        self.fc = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.fc(self.act(self.conv(x)).flatten(2).mean(2))
+
+
+@pytest.mark.parametrize("size", [(40,), (4, 5, 6)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "score-cam",
+        "score-cam(groups=2)",
+        "ss-cam(samples=2)",
+        "is-cam(samples=2)",
+        "ablation-cam",
+        "occlusion(window=3, stride=2, baseline='blur')",
+        "rise(masks=20)",
+        "extremal-perturbation(steps=4)",
+    ],
+)
+def test_signals_and_volumes(name, size):
+    model = model_of(Grid(len(size)), input_shape=(2, *size))
+    inputs = torch.randn(1, 2, *size, generator=torch.Generator().manual_seed(0))
+    (found,) = attribute(model, inputs, 1, [name], ["act"]).maps.values()
+    assert found.shape == (1, *size)
+    assert found.isfinite().all()
+    assert found.any()
