@@ -23,14 +23,43 @@ def on_page_markdown(markdown: str, **_context: Any) -> str:
 
 
 def method_table() -> str:
-    """Return every registered method, one row each."""
+    """Return a table for each family of registered methods, one row each."""
+    from interp.explorer.choosing import FAMILIES
     from interp.methods import methods
 
-    rows = [
-        (f"`{m.name}`", m.title, _code(m.formula), m.display, f"{m.passes:g}", m.paper.replace(";", ";<br>"))
-        for m in methods()
-    ]
-    return _table(("name", "title", "formula", "drawn", "passes", "paper"), rows)
+    head = ("name", "title", "formula", "drawn", "passes", "options", "paper")
+    known = methods()
+    parts = []
+    for family in [*FAMILIES, *sorted({m.family for m in known} - set(FAMILIES))]:
+        rows = [_method(m) for m in known if m.family == family]
+        if rows:
+            parts.append(f"### {FAMILIES.get(family, family)}\n\n{_table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def _method(method: Any) -> tuple[str, ...]:
+    options = ", ".join(f"{name}={value!r}" for name, value in method.options.items())
+    return (
+        f"`{method.name}`",
+        method.title,
+        _code(method.formula),
+        f"{method.display}, on the input" if method.place == "input" else method.display,
+        f"{method.passes:.3g}" if method.passes < 1000 else f"{method.passes:.0f}",
+        _code(options) if options else "",
+        method.paper.replace(";", ";<br>"),
+    )
+
+
+def option_table() -> str:
+    """Return the options that every method has."""
+    from interp.methods import modifiers
+    from interp.methods.registry import _MODIFIERS
+
+    rows = []
+    for name, usual in modifiers().items():
+        about = (_MODIFIERS[name][1].__doc__ or "").strip().partition("\n\n")[0]
+        rows.append((f"`{name}`", f"`{usual!r}`", " ".join(about.split())))
+    return _table(("option", "usual", "what it does"), rows)
 
 
 def command_line() -> str:
@@ -146,6 +175,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "methods": method_table,
+    "options": option_table,
     "commands": command_line,
     "imports": import_map,
 }

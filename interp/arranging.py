@@ -82,6 +82,9 @@ def arrange(explanations: Sequence[Explanation], columns: Columns | None = None)
     rows: dict[_Key, dict[Hashable, Explanation]] = {}
     names: dict[Hashable, Explanation] = {}
     homes = _homes(keys) if across == _METHOD else {}
+    for key in keys:
+        if key not in homes:
+            rows.setdefault((*key[:across], *key[across + 1 :]), {})
     for key, explanation in zip(keys, explanations, strict=True):
         for home in homes.get(key, [key]):
             rest = (*home[:across], *home[across + 1 :])

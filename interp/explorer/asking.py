@@ -10,7 +10,6 @@ import streamlit as st
 import torch
 
 import interp
-from interp.defaults import METHOD
 from interp.explanation import Explanation
 from interp.explorer.drawing import shrunk
 from interp.explorer.links import remember
@@ -18,8 +17,9 @@ from interp.explorer.networks import Network
 from interp.explorer.page import Sight
 from interp.explorer.pictures import Chosen
 from interp.explorer.words import say
-from interp.methods import Method, MethodError, get, methods
+from interp.methods import INPUT, Method, MethodError, get
 from interp.models import Prediction
+from interp.progress import Progress
 from interp.targets import AnyTarget, several
 
 
@@ -64,6 +64,18 @@ def explained(
 
     Everybody who asks the same gets the same, so they are not to be changed.
     """
+    return explained_now(network, picture, targets, method_names, layers, None)
+
+
+def explained_now(
+    network: Network,
+    picture: Chosen,
+    targets: tuple[str | int | None, ...],
+    method_names: tuple[str, ...],
+    layers: tuple[str, ...] | None,
+    progress: Progress | None,
+) -> tuple[Explanation, ...]:
+    """Do what `explained` does, tell how far it is, and keep nothing of it."""
     asked = [target_of(network, each) if isinstance(each, str) else each for each in targets]
     target: AnyTarget = asked[0] if len(asked) == 1 else several(*asked)
     found = interp.explain(
@@ -72,6 +84,7 @@ def explained(
         target,
         list(method_names),
         None if layers is None else list(layers),
+        progress=progress,
     )
     small = shrunk(found[0])
     return tuple(replace(each, picture=small.picture, box=small.box) for each in found)
@@ -82,10 +95,12 @@ def explained_stages(
 ) -> dict[str, Explanation]:
     """Return the maps at the ends of the stages, by layer; only where the method works.
 
+    Of a method whose map lies on the input there is one, at `INPUT`.
+
     Raises:
         MethodError: it works at none of them.
     """
-    layers = stage_layers(network)
+    layers = layers_of(network, get(method_name))
     try:
         found = explained(network, picture, (target,), (method_name,), layers)
     except MethodError as reason:
@@ -192,37 +207,26 @@ def choose_class(sight: Sight) -> str | None:
     return chosen
 
 
-def asked_method() -> Method:
-    """Return the method that is asked for."""
-    return get(remember("method", METHOD, {method.name for method in methods()}))
-
-
-def choose_method() -> Method:
-    """Draw the list of registered methods, and return the chosen one."""
-    known = {method.name: method for method in methods()}
-    asked_method()
-    st.selectbox(
-        say("Method"),
-        list(known),
-        key="method",
-        format_func=lambda name: known[name].title,
-        persist_state="session",
-    )
-    method = get(st.session_state["method"])
-    st.caption(f"`{say(method.formula)}` · {method.paper} · {cost_of(method)}")
-    return method
-
-
-def cost_of(method: Method) -> str:
-    """Return in words how long a method takes."""
-    count = f"{method.passes:.1f}".removesuffix(".0") if method.passes < 10 else f"{method.passes:.0f}"
-    return say("{count} × a prediction", count=count)
-
-
 def stage_layers(network: Network) -> tuple[str, ...]:
     """Return the layers at the ends of the stages, the default among them, in the network's order."""
     stages, default = network.model.layers.stages, network.model.layers.default
     return stages if default is None or default in stages else (*stages, default)
+
+
+def layers_of(network: Network, method: Method) -> tuple[str, ...]:
+    """Return where maps of a method may lie: at the ends of the stages, or on the input.
+
+    Raises:
+        LayerError: the network has no layer that the method could look at.
+    """
+    if method.place == "input":
+        return (INPUT,)
+    return stage_layers(network) or (network.model.default_layer,)
+
+
+def no_layer() -> str:
+    """Return in words where the map of a method lies that has no layer."""
+    return say("The map of this method lies on the picture as the network gets it: it has no layer.")
 
 
 def default_layer(network: Network, layers: Sequence[str]) -> str:
@@ -233,5 +237,7 @@ def default_layer(network: Network, layers: Sequence[str]) -> str:
 
 def layer_title(network: Network, name: str) -> str:
     """Return a layer with the size of its grid."""
+    if name == INPUT:
+        return say("input")
     shape = network.model.layers[network.model.layers.resolve(name)].shape
     return name if shape is None or len(shape) != 3 else f"{name} · {shape[1]}×{shape[2]}"

@@ -13,8 +13,8 @@ from interp.explorer.parts import Cell, as_jpeg, as_png
 from interp.explorer.words import say
 from interp.images import Box
 from interp.images.pixels import pixels_hash
-from interp.methods import Method
-from interp.views import Drawing, Interpolation, Scale, bar, framed_heat, number, offered_for, overlay
+from interp.methods import INPUT, Method
+from interp.views import Drawing, Interpolation, Scale, bar, framed_heat, offered_for, overlay
 
 LONGEST = 900
 BAR = (256, 1)
@@ -76,7 +76,8 @@ def shrunk(explanation: Explanation, longest: int = LONGEST) -> Explanation:
 def _content(explanation: Explanation) -> tuple[object, ...]:
     """Return what a drawing depends on. Not the `id`: those of the dead are used again."""
     box = explanation.box.to_json()
-    return pixels_hash(explanation.picture), explanation.values.tobytes(), box, explanation.method.display
+    drawn = explanation.method.display, explanation.method.place
+    return pixels_hash(explanation.picture), explanation.values.tobytes(), box, drawn
 
 
 def _but_opacity(drawing: Drawing) -> tuple[object, ...]:
@@ -151,11 +152,20 @@ def scale_of(scale: Scale, drawing: Drawing) -> str | None:
 
 def ends_of(scale: Scale) -> tuple[str, ...]:
     """Return what the first and the last colour stand for, or why there is nothing to see."""
-    return (say(scale.verdict),) if scale.verdict else (number(scale.low), number(scale.high))
+    return (say(scale.verdict),) if scale.verdict else scale.ends
+
+
+def about_ends(scale: Scale) -> str | None:
+    """Return in words which values have the colours of the ends, where some lie beyond them."""
+    if not scale.beyond:
+        return None
+    return say("{share} of the positions lie beyond the ends of the scale.", share=scale.cut)
 
 
 def alt_of(explanation: Explanation) -> str:
     """Return in a sentence what a map over a picture shows, for those who cannot see it."""
+    if explanation.layer == INPUT:
+        return _alt_on_input(explanation)
     if explanation.scale.verdict:
         return say(
             "Map for {target} at layer {layer}: {verdict}.",
@@ -169,6 +179,13 @@ def alt_of(explanation: Explanation) -> str:
         layer=explanation.layer,
         place=_place(explanation),
     )
+
+
+def _alt_on_input(explanation: Explanation) -> str:
+    target, verdict = explanation.target.name, explanation.scale.verdict
+    if verdict:
+        return say("Map for {target} on the input: {verdict}.", target=target, verdict=say(verdict))
+    return say("Map for {target} on the input; strongest {place}.", target=target, place=_place(explanation))
 
 
 def _place(explanation: Explanation) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError
 
 import interp
 from interp.explorer.pages import PAGES
@@ -68,6 +69,18 @@ def outside(address: str, server: str) -> bool:
 
 def idle(page):
     page.wait_for_selector(IDLE, timeout=60_000)
+
+
+def awaited(page, what) -> None:
+    """Wait for something on a page, however slow the machine; where it never comes, say what is there."""
+    try:
+        what.wait_for(timeout=120_000)
+    except TimeoutError as error:
+        state = page.locator("[data-testid=stApp]").get_attribute("data-test-script-state")
+        said = page.locator("[data-testid=stMain]").inner_text()
+        raise AssertionError(
+            f"{what} did not come; the script is {state!r}; the page says:\n{said}"
+        ) from error
 
 
 def press_class(page, name: str) -> None:
@@ -258,6 +271,7 @@ def test_every_page_fits_and_has_words_for_its_pictures(visit, page, language, w
     [
         ("style", {"style_steps": "512"}, "Make the picture"),
         ("report", {}, "Write the report"),
+        ("", {"method": "smoothgrad(samples=2000)"}, "Make the map"),
     ],
 )
 def test_long_work_can_be_cancelled_and_begun_again(visit, page, query, button):
@@ -265,9 +279,9 @@ def test_long_work_can_be_cancelled_and_begun_again(visit, page, query, button):
     begin = shown.get_by_role("button", name=button)
     for _ in range(2):
         begin.click()
-        shown.locator("[data-testid=stProgress]").wait_for()
+        awaited(shown, shown.locator("[data-testid=stProgress]"))
         shown.get_by_role("button", name="Cancel").click()
-        begin.wait_for(timeout=10_000)
+        awaited(shown, begin)
         idle(shown)
         assert shown.locator("[data-testid=stProgress]").count() == 0
 

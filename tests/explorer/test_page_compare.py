@@ -19,9 +19,10 @@ from explorer_app import checked, forget, opened, words
 import interp
 from interp.arranging import arrange
 from interp.explanation import Explanations
+from interp.explorer.choosing import known_methods
 from interp.explorer.networks import network_of
 from interp.explorer.pages import compare, compare_grid, compare_maps
-from interp.explorer.pages.compare_maps import Asked, groups, is_quick, sought
+from interp.explorer.pages.compare_maps import Asked, groups, sought
 from interp.explorer.pages.compare_taking import npz
 from interp.explorer.parts import Cell
 from interp.explorer.pictures import opened_sample
@@ -34,6 +35,21 @@ ROOT = Path(interp.__file__).parents[1]
 PICTURE = "sample_images/cat_and_coffee.jpg"
 STAGES = ("blocks.0", "blocks.1", "blocks.2", "blocks.4", "bn2")
 FOUND = ["espresso", "tiger cat"]
+# As many as make too many maps, none of them slow.
+MANY = [
+    "activation-mean",
+    "activation-abs",
+    "activation-max",
+    "activation-l2",
+    "cam",
+    "grad-cam",
+    "grad-cam-course",
+    "grad-cam-plus-plus",
+    "hires-cam",
+    "xgrad-cam",
+    "layer-cam",
+]
+LISTED = [method.name for method in known_methods("classification") if method.name in MANY]
 
 
 @pytest.fixture(autouse=True)
@@ -137,9 +153,11 @@ def test_refusals_are_found_once_and_not_again(monkeypatch):
     compare_maps._known.clear()
     calls = []
     real = interp.explain
-    monkeypatch.setattr(compare_maps.interp, "explain", lambda *args: calls.append(args[3:]) or real(*args))
+    monkeypatch.setattr(
+        compare_maps.interp, "explain", lambda *args, **named: calls.append(args[3:]) or real(*args, **named)
+    )
     network = network_of("efficientnet_lite0")
-    names = tuple(method.name for method in methods())
+    names = tuple(MANY)
     first, second = opened_sample(PICTURE), opened_sample("sample_images/rocket.jpg")
     found = sought(network, first, (282,), names, STAGES, 240)
     assert set(found.refused) == {("cam", layer) for layer in STAGES[:4]}
@@ -158,16 +176,16 @@ def test_methods_with_the_same_layers_are_asked_together():
 
 
 def test_too_many_get_a_sentence_with_their_number(seen):
-    every = {"compare_methods": ",".join(m.name for m in methods()), "compare_layers": ",".join(STAGES)}
+    every = {"compare_methods": ",".join(MANY), "compare_layers": ",".join(STAGES)}
     app = opened("compare", **every)
-    count = len(methods()) * 10
-    assert f"{len(methods())} methods × 5 layers × 2 classes make {count} maps" in words(app)
+    count = len(MANY) * 10
+    assert f"{len(MANY)} methods × 5 layers × 2 classes make {count} maps" in words(app)
     assert not seen
     app.segmented_control(key="compare_likeliest").set_value(1)
     checked(app.run())
-    assert f"{len(methods()) * 5} maps of at most 60" in words(app)
+    assert f"{len(MANY) * 5} maps of at most 60" in words(app)
     joined = [sum(map(len, rows)) for _, rows in _titled(seen)]
-    assert joined == [len(methods())] * 5
+    assert joined == [len(MANY)] * 5
 
 
 def _titled(seen):
@@ -181,7 +199,7 @@ def _titled(seen):
 
 
 def test_too_many_leave_what_was_drawn_before(seen):
-    every = ",".join(method.name for method in methods())
+    every = ",".join(MANY)
     app = opened("compare", compare_methods=every, compare_likeliest="1")
     before = [cell.values for row in seen["rows"] for cell in row]
     assert "Below is what was drawn before" not in words(app)
@@ -189,7 +207,7 @@ def test_too_many_leave_what_was_drawn_before(seen):
     app.session_state["compare_layers"] = list(STAGES)
     app.segmented_control(key="compare_likeliest").set_value(2)
     checked(app.run())
-    assert f"{len(methods()) * 10} maps of at most 60" in words(app)
+    assert f"{len(MANY) * 10} maps of at most 60" in words(app)
     assert "choose fewer methods, layers or classes" in words(app)
     assert "Below is what was drawn before" in words(app)
     after = [cell.values for row in seen["rows"] for cell in row]
@@ -201,9 +219,9 @@ def test_too_many_leave_what_was_drawn_before(seen):
 
 
 def test_many_columns_go_on_in_the_next_line(seen):
-    every = ",".join(method.name for method in methods())
+    every = ",".join(MANY)
     opened("compare", compare_methods=every)
-    wanted = [method.title for method in methods()]
+    wanted = [get(name).title for name in LISTED]
     assert len(_titled(seen)) == 2
     for _, lines in _titled(seen):
         assert [cell.title for line in lines for cell in line] == wanted
@@ -244,9 +262,11 @@ def test_nothing_chosen_gets_a_sentence(seen, asked, said):
 def test_all_methods_in_one_press_and_back(seen):
     app = opened("compare", compare_likeliest="1")
     buttons = {button.label: button for button in app.button}
-    checked(buttons["All methods"].click().run())
-    shown = [cell.title for row in seen["rows"] for cell in row]
-    assert shown == [method.title for method in methods()]
+    checked(buttons["All quick methods"].click().run())
+    chosen = app.session_state["compare_methods"]
+    assert set(chosen) == {m.name for m in methods() if m.quick and "classification" in m.tasks}
+    shown = [cell.title.split(" · ")[0] for row in seen["rows"] for cell in row]
+    assert sorted(shown) == sorted(get(name).title for name in chosen)
     checked(next(b for b in app.button if b.label == "The usual ones").click().run())
     assert app.session_state["compare_methods"] == compare.USUAL
 
@@ -295,7 +315,7 @@ def test_colours_are_offered_where_they_suit_every_method(seen):
 
 
 def test_slow_methods_are_begun_by_a_press(seen, monkeypatch, default_model):
-    monkeypatch.setattr(compare, "is_quick", lambda method: method.name != "eigen-cam")
+    monkeypatch.setattr(compare, "is_quick", lambda name: name != "eigen-cam")
     app = opened("compare", picture="coffee.jpg", compare_likeliest="1")
     (row,) = seen["rows"]
     assert [bool(cell.over) for cell in row] == [True, True, True, False]
@@ -309,7 +329,7 @@ def test_slow_methods_are_begun_by_a_press(seen, monkeypatch, default_model):
 
 @pytest.mark.parametrize(("passes", "quick"), [(1.0, True), (4.0, True), (50.0, False)])
 def test_few_passes_are_quick(passes, quick):
-    assert is_quick(replace(get("grad-cam"), passes=passes)) == quick
+    assert replace(get("grad-cam"), passes=passes).quick == quick
 
 
 def test_npz_has_all_raw_maps(default_model):

@@ -18,7 +18,7 @@ from interp.explorer.drawing import cell_of, layers_of
 from interp.explorer.networks import Network, network_of
 from interp.explorer.pictures import opened_sample
 from interp.explorer.words import chinese
-from interp.methods import methods
+from interp.methods import get, methods
 from interp.models import Labels
 from interp.views import Drawing
 
@@ -41,14 +41,15 @@ def test_every_sample_opens(picture, default_model):
 @pytest.mark.parametrize("method", [method.name for method in methods()])
 def test_every_method_is_there_by_itself_in_both_languages(method):
     page = opened("look", method=method)
-    chosen = next(m for m in methods() if m.name == method)
-    assert page.selectbox(key="method").options == [m.title for m in methods()]
+    chosen = get(method)
+    assert page.selectbox(key="method").value == method
     assert chosen.formula in words(page)
-    assert "Take it home" in words(page)
+    assert ("Take it home" if chosen.quick else "Make the map") in words(page)
+    assert ("it has no layer" in words(page)) == (chosen.quick and chosen.place == "input")
     page.segmented_control(key="lang").set_value("zh")
     checked(page.run())
     assert chinese().get(chosen.formula, chosen.formula) in words(page)
-    assert "带走结果" in words(page)
+    assert ("带走结果" if chosen.quick else "生成热力图") in words(page)
 
 
 def test_the_page_asks_what_the_api_asks(default_model):
@@ -171,7 +172,7 @@ def test_what_is_offered_does_not_write_over_the_picture(tmp_path, monkeypatch):
 
 def test_the_page_to_take_home_names_the_picture_and_each_class_once(default_model):
     from interp.explorer.page import Sight
-    from interp.explorer.pages.look import _page
+    from interp.explorer.pages.look_taking import _page
 
     network, sample = (
         network_of("efficientnet_lite0"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as texts
 
 import interp
 from interp.explorer import words
+from interp.explorer.choosing import FAMILIES
 from interp.explorer.pages import PAGES
 from interp.images import ImageError, Limits, open_image, sniff
 from interp.methods import methods
@@ -50,16 +51,24 @@ def test_every_word_is_in_the_table():
     assert sorted((literal_words() | pages) - set(words.chinese())) == []
 
 
+ENGLISH = re.compile(r"\b(the|of|with|without|and|over|which|between|from|scaled|smooth)\b")
+
+
 def test_formulas_that_are_sentences_are_in_the_table():
-    sentences = {method.formula for method in methods() if re.search(r"\bthe\b", method.formula)}
-    assert len(sentences) == 1
-    assert sentences <= set(words.chinese())
+    sentences = {method.formula for method in methods() if ENGLISH.search(method.formula)}
+    assert sentences
+    assert sorted(sentences - set(words.chinese())) == []
+
+
+def test_families_have_titles_in_both_languages():
+    assert sorted({method.family for method in methods()} - set(FAMILIES)) == []
+    assert sorted(set(FAMILIES.values()) - set(words.chinese())) == []
 
 
 def test_the_table_has_nothing_that_is_never_said():
     everything = set()
-    names = ("views/scale.py", "methods/registry.py", "methods/eigen.py")
-    elsewhere = [Path(interp.__file__).parent / name for name in names]
+    package = Path(interp.__file__).parent
+    elsewhere = [package / "views" / "scale.py", *sorted((package / "methods").rglob("*.py"))]
     for source in [*SOURCES, *elsewhere]:
         everything |= constants(ast.parse(source.read_text(encoding="utf-8")))
     assert sorted(set(words.chinese()) - everything) == []

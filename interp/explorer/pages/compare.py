@@ -10,19 +10,20 @@ from interp.explorer import links
 from interp.explorer.asking import (
     asked_class,
     class_names,
-    cost_of,
     default_layer,
     layer_title,
     predicted,
     stage_layers,
 )
+from interp.explorer.choosing import SPELLED, asked_method, cost_of, duration, known_methods, titles_of
 from interp.explorer.page import Page, Sight
 from interp.explorer.pages.classes import ready_classes
 from interp.explorer.pages.compare_grid import grid
-from interp.explorer.pages.compare_maps import Asked, Maps, is_quick, maps, sought
+from interp.explorer.pages.compare_maps import Asked, Maps, maps, sought
 from interp.explorer.words import say
 from interp.explorer.working import Meter, job
-from interp.methods import get, methods
+from interp.methods import get
+from interp.progress import part_of
 
 USUAL = ["grad-cam", "grad-cam-plus-plus", "layer-cam", "eigen-cam"]
 LIKELIEST = [0, 1, 2, 3, 5]
@@ -73,21 +74,26 @@ def _counts(asked: Asked) -> dict[str, int]:
 
 
 def _choose_methods() -> tuple[str, ...]:
-    known = {method.name: method.title for method in methods()}
-    links.remember(METHODS, list(USUAL), known)
+    known = [method.name for method in known_methods("classification")]
+    picked = list(dict.fromkeys(get(name).name for name in links.remember(METHODS, list(USUAL), SPELLED)))
+    if st.session_state[METHODS] != picked:
+        st.session_state[METHODS] = picked
+    # Those with options stand behind the plain ones; that of the other pages is offered too.
+    offered = list(dict.fromkeys([*known, asked_method().name, *picked]))
     st.multiselect(
         say("Methods"),
-        list(known),
+        offered,
         key=METHODS,
-        format_func=known.__getitem__,
+        format_func=titles_of(offered).__getitem__,
         wrap=True,
         persist_state="session",
     )
     with st.container(horizontal=True, gap="small"):
-        for label, names in ((say("All methods"), list(known)), (say("The usual ones"), list(USUAL))):
+        quick = [name for name in known if get(name).quick]
+        for label, names in ((say("All quick methods"), quick), (say("The usual ones"), list(USUAL))):
             st.button(label, on_click=_set, args=(METHODS, names))
-    picked = st.session_state[METHODS]
-    return tuple(name for name in known if name in picked)
+    chosen = [name for name in offered if name in st.session_state[METHODS]]
+    return tuple(sorted(chosen, key=lambda name: get(name).place == "input"))
 
 
 def _choose_classes(sight: Sight) -> tuple[int, ...]:
@@ -125,6 +131,8 @@ def _take_over(sight: Sight) -> None:
 
 def _choose_layers(sight: Sight) -> tuple[str, ...]:
     layers = stage_layers(sight.network)
+    if not layers:
+        return ()
     links.remember(LAYERS, [default_layer(sight.network, layers)], layers)
     st.pills(
         say("Layers, from early and fine to late and coarse"),
@@ -147,7 +155,7 @@ def _missing(asked: Asked) -> str | None:
     """Return what must change before there is something to draw, in a sentence."""
     if not asked.methods:
         return say("Choose at least one method.")
-    if not asked.layers:
+    if asked.at_layers and not asked.layers:
         return say("Choose at least one layer.")
     if not asked.classes:
         return say("Choose at least one class, or let the likeliest ones be drawn.")
@@ -175,9 +183,20 @@ def _drawn(sight: Sight, asked: Asked) -> Asked | None:
     return kept
 
 
+def is_quick(name: str) -> bool:
+    """Whether the maps of a method come while people wait; all others are work that they begin by a press."""
+    return get(name).quick
+
+
+def _passes(slow: tuple[str, ...], asked: Asked) -> float:
+    """Return how many passes the slow maps take together."""
+    at = {name: 1 if name in asked.on_input else len(asked.layers) for name in slow}
+    return len(asked.classes) * sum(get(name).passes * count for name, count in at.items())
+
+
 def _found(sight: Sight, asked: Asked) -> Maps:
     """Return the maps that come at once, and those that take long when somebody has begun them."""
-    quick = tuple(name for name in asked.methods if is_quick(get(name)))
+    quick = tuple(name for name in asked.methods if is_quick(name))
     slow = tuple(name for name in asked.methods if name not in quick)
     longest = LONGEST["few" if asked.count <= FEW else "many"]
     found = maps(sight.network, sight.picture, asked.classes, quick, asked.layers, longest)
@@ -188,11 +207,13 @@ def _found(sight: Sight, asked: Asked) -> Maps:
         made = Maps()
         for number, name in enumerate(slow):
             meter(number, len(slow))
-            made |= sought(sight.network, sight.picture, asked.classes, (name,), asked.layers, longest)
+            tell = part_of(meter, number, len(slow))
+            made |= sought(sight.network, sight.picture, asked.classes, (name,), asked.layers, longest, tell)
         return made
 
     key = (sight.network.name, sight.network.version, sight.picture.digest, asked.classes, slow, asked.layers)
     titles = ", ".join(f"{get(name).title} ({cost_of(get(name))})" for name in slow)
+    titles += f" · {duration(sight.network, _passes(slow, asked))}"
     more = job("compare", (*key, longest), run, button=say("Make the slow maps too"), about=titles)
     return found if more is None else found | more
 

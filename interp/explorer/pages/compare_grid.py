@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 from PIL import Image
 
-from interp.explanation import Explanation
+from interp.explanation import Explanation, drawn_share
 from interp.explorer import links
 from interp.explorer.asking import class_titles, layer_title, whole
 from interp.explorer.drawing import SMOOTHING, cell_of, corners, cropped, ends_of, scale_of, use_opacity
@@ -18,7 +18,7 @@ from interp.explorer.pages.compare_taking import take, third_of
 from interp.explorer.parts import Cell, as_jpeg, as_png, viewer
 from interp.explorer.sentences import told_on_page
 from interp.explorer.words import say, told
-from interp.methods import get
+from interp.methods import INPUT, get
 from interp.views import Display, Drawing, Scale, offered_for, overlay, shared_limits
 
 AXES = {"method": "Methods", "layer": "Layers", "class": "Classes"}
@@ -43,10 +43,10 @@ def _grid(sight: Sight, asked: Asked, found: Maps) -> None:
     across, down, shared = _choose_places()
     stage = st.container()
     drawing = _choose_drawing(asked)
-    names = _names(sight, asked, found)
+    names = _names(sight, asked, found, across)
     titles, rows = [], []
-    for title, keys in _rows(names, across, down):
-        lines = _lines(_cells(keys, found, drawing, list(names[across].values()), shared=shared))
+    for title, row in _rows(names, asked, across, down):
+        lines = _lines(_cells(row, found, drawing, shared=shared))
         titles.extend([title, *[""] * (len(lines) - 1)])
         rows.extend(lines)
     sizes = [each.picture.size for each in found.found.values()] or [(1, 1)]
@@ -54,6 +54,8 @@ def _grid(sight: Sight, asked: Asked, found: Maps) -> None:
         viewer("compare", rows, row_titles=titles, widest=round(WIDER * max(width for width, _ in sizes)))
         if any(cropped(whole(each, sight.picture)) for each in list(found.found.values())[:1]):
             st.caption(say("Grey is what the network never saw."))
+        if any(each.scale.beyond for each in found.found.values()):
+            st.caption(say("Where ≤ or ≥ stands at a scale, the strongest 1 % of the pixels lie beyond it."))
     take(sight, asked, found, drawing, (across, down), shared=shared)
     links.publish()
 
@@ -135,28 +137,51 @@ def _about_scale(across: str) -> str:
     )
 
 
-def _names(sight: Sight, asked: Asked, found: Maps) -> Names:
-    """Return what stands on each axis, and how it is called."""
+def _names(sight: Sight, asked: Asked, found: Maps, across: str) -> Names:
+    """Return what stands on each axis, and how it is called.
+
+    Where methods stand across, maps on the input are repeated beside those of each layer; else the input is
+    a place beside the layers.
+    """
+    beside = across == "method" and bool(asked.at_layers)
+    places = asked.layers if beside else asked.places
+    on_input = set(asked.on_input) if beside else set()
     said = {number: each.title for (number, _, _), each in found.found.items()}
     titles = list(class_titles(sight.network).values())
     return {
-        "method": {name: get(name).title for name in asked.methods},
-        "layer": {name: layer_title(sight.network, name) for name in asked.layers},
+        "method": {
+            name: f"{get(name).title} · {say('input')}" if name in on_input else get(name).title
+            for name in asked.methods
+        },
+        "layer": {name: layer_title(sight.network, name) for name in places},
         "class": {number: said.get(number, titles[index]) for number, index in enumerate(asked.classes)},
     }
 
 
-def _rows(names: Names, across: str, down: str) -> Iterator[tuple[str, list[Key]]]:
-    """Yield the title and the keys of each row; the third axis repeats the grid for each of its values."""
+def _rows(names: Names, asked: Asked, across: str, down: str) -> Iterator[tuple[str, dict[Key, str]]]:
+    """Yield each row: its title, and its keys with what stands over them.
+
+    The third axis repeats the grid for each of its values. Places where no map can lie are left out.
+    """
     third = third_of(across, down)
     for repeat, repeated in names[third].items():
         for one, title in names[down].items():
-            places: list[Place] = [{third: repeat, down: one, across: each} for each in names[across]]
-            yield f"{repeated} · {title}", [_key(place) for place in places]
+            row: dict[Key, str] = {}
+            for each, over in names[across].items():
+                key = _key({third: repeat, down: one, across: each}, asked, beside=across == "method")
+                if key is not None:
+                    row[key] = over
+            if row:
+                yield f"{repeated} · {title}", row
 
 
-def _key(place: Place) -> Key:
-    return int(place["class"]), str(place["layer"]), str(place["method"])
+def _key(place: Place, asked: Asked, *, beside: bool) -> Key | None:
+    """Return the map of a place, or None where none can lie; `beside` layers lie those of the input."""
+    number, layer, method = int(place["class"]), str(place["layer"]), str(place["method"])
+    on_input = method in asked.on_input
+    if on_input and (beside or layer == INPUT):
+        return number, INPUT, method
+    return None if on_input or layer == INPUT else (number, layer, method)
 
 
 def _lines(cells: list[Cell]) -> list[list[Cell]]:
@@ -166,18 +191,21 @@ def _lines(cells: list[Cell]) -> list[list[Cell]]:
     return [cells[start : start + length] for start in range(0, len(cells), length)]
 
 
-def _cells(
-    keys: Sequence[Key], found: Maps, drawing: Drawing, titles: Sequence[str], *, shared: bool
-) -> list[Cell]:
-    there = [found.found[key] for key in keys if key in found.found]
+def _cells(row: dict[Key, str], found: Maps, drawing: Drawing, *, shared: bool) -> list[Cell]:
+    there = [found.found[key] for key in row if key in found.found]
     limits = _limits(there) if shared else {}
-    return [_cell(key, found, drawing, limits, title) for key, title in zip(keys, titles, strict=True)]
+    return [_cell(key, found, drawing, limits, title) for key, title in row.items()]
 
 
 def _limits(row: Sequence[Explanation]) -> dict[Display, tuple[float, float] | None]:
     """Return what the maps of a row share, for each way of drawing."""
-    displays = {each.method.display for each in row}
-    return {d: shared_limits([e.values for e in row if e.method.display == d], d) for d in displays}
+    alike: dict[Display, list[Explanation]] = {}
+    for each in row:
+        alike.setdefault(each.method.display, []).append(each)
+    return {
+        display: shared_limits([e.values for e in some], display, [drawn_share(e.method) for e in some])
+        for display, some in alike.items()
+    }
 
 
 def _cell(

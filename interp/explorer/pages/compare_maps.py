@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
@@ -16,14 +16,14 @@ from interp.explorer.drawing import shrunk
 from interp.explorer.networks import Network
 from interp.explorer.pictures import Chosen
 from interp.layers import LayerError
-from interp.methods import Method, MethodError
+from interp.methods import INPUT, MethodError, get
+from interp.progress import Progress
 from interp.targets import several
 
 Pair = tuple[str, str]
 Key = tuple[int, str, str]
 Groups = list[tuple[tuple[str, ...], tuple[str, ...]]]
 Refused = (MethodError, LayerError, CaptureError)
-QUICK = 4
 KNOWN = 2048
 
 
@@ -36,9 +36,25 @@ class Asked:
     classes: tuple[int, ...]
 
     @property
+    def on_input(self) -> tuple[str, ...]:
+        """Those of the methods whose map lies on the input: one map, whatever the layers."""
+        return tuple(name for name in self.methods if get(name).place == "input")
+
+    @property
+    def at_layers(self) -> tuple[str, ...]:
+        """Those of the methods that have a map at every layer."""
+        return tuple(name for name in self.methods if name not in self.on_input)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Everywhere that a map may lie: the layers, and the input after them."""
+        layers = self.layers if self.at_layers else ()
+        return (*layers, INPUT) if self.on_input else layers
+
+    @property
     def count(self) -> int:
         """How many maps that makes."""
-        return len(self.methods) * len(self.layers) * len(self.classes)
+        return (len(self.at_layers) * len(self.layers) + len(self.on_input)) * len(self.classes)
 
 
 @dataclass(frozen=True)
@@ -56,11 +72,6 @@ class Maps:
     def __or__(self, other: Maps) -> Maps:
         """Return both."""
         return Maps(self.found | other.found, self.refused | other.refused)
-
-
-def is_quick(method: Method) -> bool:
-    """Whether a map comes while people wait; all others are work that they begin by a press."""
-    return method.passes <= QUICK
 
 
 @st.cache_resource(
@@ -88,6 +99,7 @@ def sought(
     methods: tuple[str, ...],
     layers: tuple[str, ...],
     longest: int,
+    progress: Progress | None = None,
 ) -> Maps:
     """Do what `maps` does, and keep nothing of it.
 
@@ -95,18 +107,23 @@ def sought(
     """
     known = _known()
     own = (network.name, network.version)
-    pairs = [(method, layer) for method in methods for layer in layers]
+    on_input = [name for name in methods if get(name).place == "input"]
+    pairs = [(method, layer) for method in methods for layer in ((INPUT,) if method in on_input else layers)]
     refused = {pair: error for pair in pairs if (error := known.get((*own, *pair)))}
     result = Maps(refused=refused)
-    for group in groups(methods, layers, refused):
-        result |= _asked(network, picture, classes, *group, longest)
+    for group in groups(methods, layers, refused, on_input):
+        result |= _asked(network, picture, classes, *group, longest, progress)
     for pair, error in result.refused.items():
         known.put((*own, *pair), error)
     return result
 
 
-def groups(methods: Sequence[str], layers: Sequence[str], refused: Iterable[Pair]) -> Groups:
+def groups(
+    methods: Sequence[str], layers: Sequence[str], refused: Iterable[Pair], on_input: Container[str] = ()
+) -> Groups:
     """Return methods that work at the same layers together, as one call of `explain` takes them.
+
+    The input is the only layer of methods whose map lies there.
 
     Example:
         >>> groups(["cam", "grad-cam"], ["a", "b"], [("cam", "a")])
@@ -115,7 +132,8 @@ def groups(methods: Sequence[str], layers: Sequence[str], refused: Iterable[Pair
     without = set(refused)
     together: dict[tuple[str, ...], list[str]] = {}
     for method in methods:
-        fit = tuple(layer for layer in layers if (method, layer) not in without)
+        places = (INPUT,) if method in on_input else layers
+        fit = tuple(layer for layer in places if (method, layer) not in without)
         if fit:
             together.setdefault(fit, []).append(method)
     return [(tuple(names), fit) for fit, names in together.items()]
@@ -128,18 +146,24 @@ def _asked(
     methods: tuple[str, ...],
     layers: tuple[str, ...],
     longest: int,
+    progress: Progress | None,
 ) -> Maps:
     """Ask for all at once; where that is refused, for halves, down to what is to blame."""
     try:
         explained = interp.explain(
-            network.model, [picture.picture], several(*classes), list(methods), list(layers)
+            network.model,
+            [picture.picture],
+            several(*classes),
+            list(methods),
+            list(layers),
+            progress=progress,
         )
     except Refused as error:
         if len(methods) == len(layers) == 1:
             return Maps(refused={(methods[0], layers[0]): error})
         result = Maps()
         for some, places in _halves(methods, layers):
-            result |= _asked(network, picture, classes, some, places, longest)
+            result |= _asked(network, picture, classes, some, places, longest, progress)
         return result
     small = shrunk(explained[0], longest)
     keys = [(number, layer, name) for number in range(len(classes)) for layer in layers for name in methods]

@@ -33,7 +33,7 @@ def take(
         return
     stem = f"{Path(sight.picture.name).stem}-compared"
     options = {**_options(drawing), "columns": COLUMNS[places[0]], **({"shared": "row"} if shared else {})}
-    calls = groups(asked.methods, asked.layers, found.refused)
+    calls = groups(asked.methods, asked.layers, found.refused, asked.on_input)
     order = _in_order(asked, found, *places)
     maps = tuple(found.found[key] for key in order)
     sort = _sort(sight, asked, places) if _rearranged(asked, order, calls, places) else None
@@ -66,14 +66,14 @@ def third_of(across: str, down: str) -> str:
 
 def _in_order(asked: Asked, found: Maps, across: str, down: str) -> list[Key]:
     """Return the maps in the order of the page; those not made yet are left out."""
-    every = product(range(len(asked.classes)), asked.layers, asked.methods)
+    every = product(range(len(asked.classes)), asked.places, asked.methods)
     ranked = sorted(every, key=lambda key: _rank(asked, key, (third_of(across, down), down, across)))
     return [key for key in ranked if key in found.found]
 
 
 def _rank(asked: Asked, key: Key, axes: tuple[str, ...]) -> tuple[int, ...]:
     number, layer, method = key
-    rank = {"class": number, "layer": asked.layers.index(layer), "method": asked.methods.index(method)}
+    rank = {"class": number, "layer": asked.places.index(layer), "method": asked.methods.index(method)}
     return tuple(rank[axis] for axis in axes)
 
 
@@ -93,7 +93,7 @@ def _sort(sight: Sight, asked: Asked, places: tuple[str, str]) -> list[str]:
     across, down = places
     given = {
         "class": ("classes", [sight.network.model.labels[index] for index in asked.classes], "target.name"),
-        "layer": ("layers", [*asked.layers], "layer"),
+        "layer": ("layers", [*asked.places], "layer"),
         "method": ("methods", [*asked.methods], "method.name"),
     }
     lines = [f"{name} = {values!r}" for name, values, _ in given.values()]

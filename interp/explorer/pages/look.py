@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from interp.defaults import METHOD
 from interp.explanation import Explanation
 from interp.explorer import links
 from interp.explorer.asking import (
     asked_class,
-    asked_method,
     choose_class,
-    choose_method,
     default_layer,
+    explained_now,
     explained_stages,
     layer_title,
+    layers_of,
     name_of,
+    no_layer,
     predicted,
-    target_of,
-    whole,
 )
-from interp.explorer.drawing import cell_of, choose_drawing, cropped, heat_cell, stage_tile
+from interp.explorer.choosing import asked_method, choose_method, estimate
+from interp.explorer.drawing import about_ends, cell_of, choose_drawing, cropped, heat_cell, stage_tile
 from interp.explorer.page import Page, Sight
-from interp.explorer.parts import Choice, choices, viewer
+from interp.explorer.pages.look_taking import take
+from interp.explorer.parts import Cell, Choice, as_jpeg, choices, viewer
 from interp.explorer.sentences import told_on_page
-from interp.explorer.taking import Download, call, command_line, take_home
-from interp.explorer.words import plain, say
-from interp.methods import Method
-from interp.models import DEFAULT_MODEL
-from interp.report import write_report
+from interp.explorer.words import plain, problem, say
+from interp.explorer.working import Meter, job
+from interp.methods import INPUT, Method
 from interp.views import Drawing
 
-LONGEST_NAME = 10
+LONGEST, LONGEST_NAME = 900, 10
 MODES = {"overlay": "Overlay", "split": "Before and after", "three": "Three panels"}
 
 
@@ -47,7 +40,41 @@ def draw(sight: Sight) -> None:
     """Draw the page."""
     target, method = asked_class(sight), asked_method()
     _bars(sight, target)
-    _map(sight, explained_stages(sight.network, sight.picture, target, method.name), (target, method))
+    try:
+        found, reason = _found(sight, target, method), ""
+    except Exception as error:
+        # The choice of another method must stay in sight.
+        sentence = problem(error)
+        if sentence is None:
+            raise
+        found, reason = {}, sentence
+    _map(sight, found, reason, _question(target, method))
+
+
+def _question(target: str | None, method: Method) -> tuple[str | None, ...]:
+    """Return what asks the network again when it changes: of slow methods also the layer."""
+    layer = None if method.quick or method.place == "input" else st.session_state.get("layer")
+    return target, method.name, layer
+
+
+def _found(sight: Sight, target: str | None, method: Method) -> dict[str, Explanation]:
+    """Return the maps by layer; of a slow method one, when somebody has begun it."""
+    network, picture = sight.network, sight.picture
+    if method.quick:
+        return explained_stages(network, picture, target, method.name)
+    layers = layers_of(network, method)
+    layer = layers[0] if method.place == "input" else _layer(sight, layers)
+    key = (network.name, network.version, picture.digest, target, method.name, layer)
+
+    def run(meter: Meter) -> Explanation:
+        return explained_now(network, picture, (target,), (method.name,), (layer,), meter)[0]
+
+    found = job("look", key, run, button=say("Make the map"), about=estimate(network, method))
+    return {} if found is None else {layer: found}
+
+
+def _layer(sight: Sight, layers: tuple[str, ...]) -> str:
+    return str(links.remember("layer", default_layer(sight.network, layers), layers))
 
 
 def _bars(sight: Sight, target: str | None) -> None:
@@ -61,16 +88,32 @@ def _bars(sight: Sight, target: str | None) -> None:
 
 
 @st.fragment
-def _map(sight: Sight, found: dict[str, Explanation], asked: tuple[str | None, Method]) -> None:
+def _map(sight: Sight, found: dict[str, Explanation], reason: str, asked: tuple[str | None, ...]) -> None:
     """Draw what changes without asking the network again, and what begins a new question."""
     with told_on_page():
         left, right = st.columns([1.25, 1], gap="large")
         with right:
-            now = (choose_class(sight), choose_method())
-        if now != asked:
+            target, method = choose_class(sight), choose_method()
+            if not method.quick and method.place == "layer" and not reason:
+                _slider(sight, layers_of(sight.network, method))
+                st.caption(say("This method takes long, so it looks at one layer at a time."))
+        if _question(target, method) != asked:
             st.rerun()
-        _drawn(sight, found, now[1], left, right)
+        if found:
+            _drawn(sight, found, method, left, right)
+        else:
+            _waiting(sight, reason, left)
         links.publish()
+
+
+def _waiting(sight: Sight, reason: str, left: DeltaGenerator) -> None:
+    """Draw the picture while there is no map, with the reason where there can be none."""
+    with left:
+        if reason:
+            st.error(plain(reason), icon=":material/error:")
+        small = sight.picture.picture.copy()
+        small.thumbnail((LONGEST, LONGEST), reducing_gap=3.0)
+        viewer("map", [[Cell(as_jpeg(small), say("The picture that is looked at"), title=say("Picture"))]])
 
 
 def _drawn(
@@ -80,23 +123,28 @@ def _drawn(
     left: DeltaGenerator,
     right: DeltaGenerator,
 ) -> None:
-    layers = tuple(found)
-    links.remember("layer", default_layer(sight.network, layers), layers)
+    if method.quick and method.place == "layer":
+        _layer(sight, tuple(found))
     with left:
         _modes()
         shown = st.container()
     with right:
         stages = st.container()
         drawing = choose_drawing(method)
-    explanation = found[st.session_state["layer"]]
+    explanation = found[INPUT] if method.place == "input" else found[st.session_state["layer"]]
     with stages:
-        _stages(sight, found, drawing)
+        if method.place == "input":
+            st.caption(no_layer())
+        elif method.quick:
+            _stages(sight, found, drawing)
     with shown:
         _view(explanation, drawing)
         if cropped(explanation):
             st.caption(say("Grey is what the network never saw."))
+        if said := about_ends(explanation.scale):
+            st.caption(said)
     with right:
-        _take(sight, explanation, drawing)
+        take(sight, explanation, drawing)
 
 
 def _modes() -> None:
@@ -138,9 +186,16 @@ def _stages(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> No
     if len(found) == 1:
         st.caption(say("{method} works at this layer only.", method=found[items[0].value].method.title))
         return
-    titles = {layer: layer_title(sight.network, layer) for layer in found}
+    _slider(sight, tuple(found))
+
+
+def _slider(sight: Sight, layers: tuple[str, ...]) -> None:
+    if len(layers) == 1:
+        return
+    _layer(sight, layers)
+    titles = {layer: layer_title(sight.network, layer) for layer in layers}
     st.select_slider(
-        say("Layer"), list(found), key="layer", format_func=titles.__getitem__, persist_state="session"
+        say("Layer"), list(layers), key="layer", format_func=titles.__getitem__, persist_state="session"
     )
 
 
@@ -150,96 +205,6 @@ def _end_of(layer: str) -> str:
     while before and len(before[-1]) + 1 + len(end) <= LONGEST_NAME:
         end = f"{before.pop()}.{end}"
     return end
-
-
-def _take(sight: Sight, explanation: Explanation, drawing: Drawing) -> None:
-    options = {
-        "opacity": None if drawing.opacity == Drawing().opacity else drawing.opacity,
-        "colormap": drawing.colormap,
-        "threshold": drawing.threshold,
-        "interpolation": None if drawing.interpolation == "bilinear" else drawing.interpolation,
-    }
-    full = partial(whole, explanation, sight.picture)
-    stem = Path(sight.picture.name).stem
-    target = st.session_state.get("class")
-    page = partial(_page, sight, explanation, target)
-    values = partial(_saved, full, ".npz", {})
-    st.markdown(f"**{say('Take it home')}**")
-    take_home(
-        "look",
-        [
-            Download(say("Picture"), f"{stem}.png", "image/png", partial(_saved, full, ".png", options)),
-            Download(say("Map"), f"{stem}.npz", "application/octet-stream", values),
-            Download("JSON", f"{stem}.json", "application/json", partial(_saved, full, ".json", {})),
-            Download(say("Page"), f"{stem}.html", "text/html", page),
-        ],
-        _python(sight, explanation, options),
-        _command(sight, explanation, options),
-        say("Your picture stays with you: code and link name it, they do not contain it.")
-        if sight.picture.path is None
-        else "",
-    )
-
-
-def _asked(sight: Sight, explanation: Explanation) -> dict[str, Any]:
-    """Return what differs from the defaults of `explain`."""
-    target = st.session_state.get("class")
-    return {
-        "target": None if target is None else target_of(sight.network, target),
-        "method": None if explanation.method.name == METHOD else explanation.method.name,
-        "layer": None if explanation.layer == sight.network.model.layers.default else explanation.layer,
-    }
-
-
-def _python(sight: Sight, explanation: Explanation, options: dict[str, Any]) -> str:
-    asked = _asked(sight, explanation)
-    explain = call("interp.explain", sight.network.name, sight.picture.source, **asked)
-    save = call("explanation.save", f"{Path(sight.picture.name).stem}.map.png", **options)
-    return f"import interp\n\nexplanation = {explain}\n{save}\n"
-
-
-def _command(sight: Sight, explanation: Explanation, options: dict[str, Any]) -> str:
-    asked = _asked(sight, explanation)
-    model = None if sight.network.name == DEFAULT_MODEL else sight.network.name
-    drawn = {name: value for name, value in options.items() if name != "interpolation"}
-    return command_line(
-        "interp",
-        "explain",
-        sight.picture.source,
-        model=model,
-        **{"class": asked["target"]},
-        method=asked["method"],
-        layer=asked["layer"],
-        **drawn,
-        smoothing=options["interpolation"],
-    )
-
-
-def _saved(full: Callable[[], Explanation], ending: str, options: dict[str, Any]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        given = {name: value for name, value in options.items() if value is not None}
-        return full().save(Path(folder) / f"map{ending}", **given).read_bytes()
-
-
-def _page(sight: Sight, explanation: Explanation, target: str | None) -> bytes:
-    """Return the page that `interp report` writes, for this one picture."""
-    likeliest = {name_of(sight.network, each) for each in predicted(sight.network, sight.picture)}
-    more = [] if target is None or target in likeliest else [target_of(sight.network, target)]
-    with tempfile.TemporaryDirectory() as folder:
-        pictures = Path(folder) / "pictures"
-        pictures.mkdir()
-        sight.picture.picture.save(pictures / "picture.png", compress_level=1)
-        report = write_report(
-            sight.network.model,
-            pictures,
-            Path(folder) / "report",
-            classes=more,
-            top_classes=5,
-            method=explanation.method,
-            layer=explanation.layer,
-            names={"picture.png": sight.picture.name},
-        )
-        return (report.folder / "index.html").read_bytes()
 
 
 PAGE = Page(

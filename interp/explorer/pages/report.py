@@ -8,7 +8,8 @@ from functools import partial
 import streamlit as st
 
 from interp.explorer import links
-from interp.explorer.asking import choose_method, default_layer, layer_title, stage_layers
+from interp.explorer.asking import default_layer, layer_title, layers_of, no_layer
+from interp.explorer.choosing import choose_method
 from interp.explorer.networks import Network
 from interp.explorer.page import Page
 from interp.explorer.pages.classes import ready_classes
@@ -19,6 +20,7 @@ from interp.explorer.pictures import MEGABYTES, as_typed, sample_pictures, tile
 from interp.explorer.settings import Settings
 from interp.explorer.words import plain, say
 from interp.explorer.working import job
+from interp.methods import Method
 
 SOURCES = {"samples": "Sample pictures", "uploads": "Pictures of your own"}
 MOST = 200
@@ -94,15 +96,7 @@ def _preview(given: list[Given]) -> None:
 
 def _choose_what(network: Network) -> Asked:
     method = choose_method()
-    layers = stage_layers(network)
-    links.remember("layer", default_layer(network, layers), layers)
-    st.selectbox(
-        say("Layer"),
-        layers,
-        key="layer",
-        format_func=partial(layer_title, network),
-        persist_state="session",
-    )
+    layer = _choose_layer(network, method)
     titles = ready_classes(network, "report_classes")
     st.multiselect(
         say("Classes to explain in every picture"),
@@ -122,7 +116,23 @@ def _choose_what(network: Network) -> Asked:
         persist_state="session",
     )
     classes = tuple(int(index) for index in st.session_state["report_classes"])
-    return Asked(method.name, st.session_state["layer"], classes, st.session_state["report_top"])
+    return Asked(method.name, layer, classes, st.session_state["report_top"])
+
+
+def _choose_layer(network: Network, method: Method) -> str:
+    layers = layers_of(network, method)
+    if method.place == "input":
+        st.caption(no_layer())
+        return layers[0]
+    links.remember("layer", default_layer(network, layers), layers)
+    st.selectbox(
+        say("Layer"),
+        layers,
+        key="layer",
+        format_func=partial(layer_title, network),
+        persist_state="session",
+    )
+    return str(st.session_state["layer"])
 
 
 PAGE = Page(

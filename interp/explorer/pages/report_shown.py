@@ -16,6 +16,7 @@ from interp.explorer.pictures import as_typed
 from interp.explorer.settings import Settings
 from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import say, told
+from interp.methods import INPUT
 from interp.models import DEFAULT_MODEL
 from interp.report import ReportError
 
@@ -60,7 +61,7 @@ def _python(network: Network, asked: Asked, *, uploaded: bool) -> str:
         classes=[names[index] for index in asked.classes] or None,
         top_classes=None if asked.top == TOP else asked.top,
         method=None if asked.method == METHOD else asked.method,
-        layer=None if asked.layer == network.model.layers.default else asked.layer,
+        layer=None if asked.layer in (network.model.layers.default, INPUT) else asked.layer,
     ).replace("'MODEL'", "model", 1)
     return f"import interp\n\nmodel = {model}\nreport = {report}\nprint(report.pictures, report.failed)\n"
 
@@ -75,7 +76,7 @@ def _command(network: Network, asked: Asked, *, uploaded: bool) -> str:
         **{"class": [names[index] for index in asked.classes]},
         top=None if asked.top == TOP else asked.top,
         method=None if asked.method == METHOD else asked.method,
-        layer=None if asked.layer == network.model.layers.default else asked.layer,
+        layer=None if asked.layer in (network.model.layers.default, INPUT) else asked.layer,
     )
 
 

@@ -10,13 +10,14 @@ import streamlit as st
 from interp.dense import RegionTarget
 from interp.explanation import Explanation
 from interp.explorer import links
-from interp.explorer.asking import choose_method, class_titles, cost_of
-from interp.explorer.drawing import cell_of, choose_drawing, heat_cell
+from interp.explorer.asking import class_titles, no_layer
+from interp.explorer.choosing import choose_method, estimate
+from interp.explorer.drawing import about_ends, cell_of, choose_drawing, heat_cell
 from interp.explorer.page import Page, Sight
-from interp.explorer.pages.compare_maps import is_quick
 from interp.explorer.pages.segmentation_asked import (
     Question,
     answered,
+    answered_now,
     context_share,
     levels,
     predicted_there,
@@ -25,7 +26,7 @@ from interp.explorer.pages.segmentation_asked import (
 )
 from interp.explorer.pages.segmentation_other import point_elsewhere
 from interp.explorer.pages.segmentation_taking import take
-from interp.explorer.pages.segmentation_u import draw_u
+from interp.explorer.pages.segmentation_u import Answers, draw_u
 from interp.explorer.pages.segmentation_views import (
     classes_cell,
     legend,
@@ -36,8 +37,9 @@ from interp.explorer.pages.segmentation_views import (
 from interp.explorer.parts import Picked, choices, viewer
 from interp.explorer.words import plain, problem, say
 from interp.explorer.working import Meter, job
-from interp.methods import Method
+from interp.methods import INPUT, Method
 from interp.places import PlaceError
+from interp.progress import part_of
 from interp.views import Drawing
 
 PLACE, VIEW = "place", "segmentation_view"
@@ -70,7 +72,7 @@ def _page(sight: Sight) -> None:
     left, right = st.columns([1.6, 1], gap="large")
     with right:
         _choose_class(titles)
-        method = choose_method()
+        method = choose_method("segmentation")
         drawing = choose_drawing(method)
     with left:
         st.markdown(f"**{say('Click a pixel or drag a box: why this?')}**")
@@ -86,15 +88,19 @@ def _page(sight: Sight) -> None:
             if picked is not None:
                 _offer_to_forget()
     if found is not None:
-        links.remember("layer", levels(sight.network).bottleneck, found)
-        explanation = found[st.session_state["layer"]]
+        if INPUT not in found:
+            links.remember("layer", levels(sight.network).bottleneck, found)
+        explanation = found[INPUT] if INPUT in found else found[st.session_state["layer"]]
         with left:
             _view(sight, explanation, drawing, picked)
             _answer(sight, asked, explanation)
-            _levels(sight, found, drawing)
+            if INPUT in found:
+                st.caption(no_layer())
+            else:
+                _levels(sight, found, drawing)
         with right:
             take(sight, asked, explanation, drawing)
-    draw_u(sight, None if found is None else asked, method, drawing)
+    draw_u(sight, None if found is None or INPUT in found else Answers(asked, method, found), drawing)
     links.publish()
 
 
@@ -141,19 +147,20 @@ def _choose_class(titles: dict[str, str]) -> None:
 
 def _found(sight: Sight, asked: Question, method: Method) -> dict[str, Explanation] | None:
     """Return the maps at all levels: at once, or when somebody has begun them."""
-    network, picture, layers = sight.network, sight.picture, levels(sight.network).layers
-    if is_quick(method):
+    network, picture = sight.network, sight.picture
+    layers = (INPUT,) if method.place == "input" else levels(network).layers
+    if method.quick:
         return answered(network, picture, asked, method.name, layers)
 
     def run(meter: Meter) -> dict[str, Explanation]:
         made: dict[str, Explanation] = {}
         for number, layer in enumerate(layers):
-            meter(number, len(layers))
-            made |= answered(network, picture, asked, method.name, (layer,))
+            tell = part_of(meter, number, len(layers))
+            made |= answered_now(network, picture, asked, method.name, (layer,), tell)
         return made
 
     key = (network.name, network.version, picture.digest, asked, method.name)
-    about = f"{method.title} · {cost_of(method)}"
+    about = estimate(network, method, len(layers))
     return job("segmentation", key, run, button=say("Make the maps"), about=about)
 
 
@@ -192,6 +199,8 @@ def _view(sight: Sight, explanation: Explanation, drawing: Drawing, picked: Pick
     }[st.session_state[VIEW]]
     viewer("segmentation", [cells], pick="box", marked=picked, on_pick=_pick)
     st.caption(plain(explanation.caption))
+    if said := about_ends(explanation.scale):
+        st.caption(said)
 
 
 def _answer(sight: Sight, asked: Question, explanation: Explanation) -> None:

@@ -22,6 +22,7 @@ from interp.explorer.parts import Picked
 from interp.explorer.pictures import Chosen
 from interp.features import Levels, levels_of
 from interp.places import Place, seen
+from interp.progress import Progress
 
 _HASHES: dict[str | type[Any], Callable[[Any], Any]] = {Network: repr, Chosen: lambda chosen: chosen.digest}
 
@@ -102,7 +103,21 @@ def answered(
     Raises:
         MethodError, TargetError, PlaceError: it cannot be answered, in a sentence.
     """
-    found = interp.explain(network.model, [picture.picture], asked.query, method, list(layers))
+    return answered_now(network, picture, asked, method, layers, None)
+
+
+def answered_now(
+    network: Network,
+    picture: Chosen,
+    asked: Question,
+    method: str,
+    layers: tuple[str, ...],
+    progress: Progress | None,
+) -> dict[str, Explanation]:
+    """Do what `answered` does, tell how far it is, and keep nothing of it."""
+    found = interp.explain(
+        network.model, [picture.picture], asked.query, method, list(layers), progress=progress
+    )
     small = shrunk(found[0])
     return {each.layer: replace(each, picture=small.picture, box=small.box) for each in found}
 

@@ -19,6 +19,7 @@ from interp.explorer.pages.segmentation_asked import Question
 from interp.explorer.pages.segmentation_views import classes_over
 from interp.explorer.taking import Download, call, command_line, offer, take_home
 from interp.explorer.words import say
+from interp.methods import INPUT
 from interp.views import Drawing
 
 
@@ -69,9 +70,10 @@ def _options(drawing: Drawing) -> dict[str, Any]:
 
 def _differing(sight: Sight, explanation: Explanation) -> dict[str, str | None]:
     """Return the method and the layer, where they are not those of `explain`."""
+    usual = (sight.network.model.layers.default, INPUT)
     return {
         "method": None if explanation.method.name == METHOD else explanation.method.name,
-        "layer": None if explanation.layer == sight.network.model.layers.default else explanation.layer,
+        "layer": None if explanation.layer in usual else explanation.layer,
     }
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from interp.dense import RegionTarget
+from interp.explanation import Explanation
 from interp.explorer import links
 from interp.explorer.figures import as_png_bytes
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
-from interp.explorer.pages.segmentation_asked import Question, answered, levels
+from interp.explorer.pages.segmentation_asked import Question, levels
 from interp.explorer.pages.segmentation_taking import take_u
 from interp.explorer.pages.segmentation_views import target_title
 from interp.explorer.pictures import Chosen
@@ -27,13 +30,21 @@ SCALES = {
 U_SHOWS = {"activation": "Mean activation", "map": "The chosen map"}
 
 
-def draw_u(sight: Sight, asked: Question | None, method: Method, drawing: Drawing) -> None:
+@dataclass(frozen=True)
+class Answers:
+    """The maps at all levels that answer a question."""
+
+    asked: Question
+    method: Method
+    found: dict[str, Explanation]
+
+
+def draw_u(sight: Sight, answers: Answers | None, drawing: Drawing) -> None:
     """Draw the U, its settings and its download.
 
     Args:
         sight: what is looked at.
-        asked: what the maps answer; `None` while there are none.
-        method: of the maps.
+        answers: the maps; `None` while there are none.
         drawing: gives their colours.
     """
     st.subheader(say("The U with pictures in it"), anchor=False)
@@ -58,16 +69,22 @@ def draw_u(sight: Sight, asked: Question | None, method: Method, drawing: Drawin
                 "exactly things are."
             )
         )
-    about = asked if st.session_state[SHOWS] == "map" else None
-    if st.session_state[SHOWS] == "map" and asked is None:
+    about = answers if st.session_state[SHOWS] == "map" else None
+    if st.session_state[SHOWS] == "map" and answers is None:
         left.info(say("There is no map yet; the boxes show mean activations."))
     colormap = None if about is None else drawing.colormap
     # The figure's font may have no Chinese letters, so its words stand above it there.
     worded = language() == "en"
     if not worded:
-        left.caption(plain(_in_words(sight, about, method)))
+        left.caption(plain(_in_words(sight, about)))
     png = u_picture(
-        sight.network, sight.picture, about, method.name, st.session_state[OVER], colormap, worded
+        sight.network,
+        sight.picture,
+        None if about is None else (about.asked, about.method.name),
+        None if about is None else about.found,
+        st.session_state[OVER],
+        colormap,
+        worded,
     )
     alt = say(
         "A drawing of the network as a U: {count} levels with a map in each, bottleneck {layer}.",
@@ -79,19 +96,15 @@ def draw_u(sight: Sight, asked: Question | None, method: Method, drawing: Drawin
         take_u(sight, png)
 
 
-def _in_words(sight: Sight, asked: Question | None, method: Method) -> str:
+def _in_words(sight: Sight, answers: Answers | None) -> str:
     """Return what the U shows, and what its colours mean."""
-    scale = SCALES["range" if asked is None else method.display]
-    if asked is None:
+    scale = SCALES["range" if answers is None else answers.method.display]
+    if answers is None:
         return f"{say('Mean activation')} · {sight.network.model.name}. {say(scale)}"
-    first = next(
-        iter(
-            answered(sight.network, sight.picture, asked, method.name, levels(sight.network).layers).values()
-        )
-    )
+    first = next(iter(answers.found.values()))
     assert isinstance(first.target, RegionTarget)
     title = target_title(sight.network, first.target)
-    return f"{title} · {method.title}. {say(scale)}"
+    return f"{title} · {answers.method.title}. {say(scale)}"
 
 
 @st.cache_data(
@@ -100,25 +113,25 @@ def _in_words(sight: Sight, asked: Question | None, method: Method) -> str:
 def u_picture(
     network: Network,
     picture: Chosen,
-    asked: Question | None,
-    method: str,
+    about: tuple[Question, str] | None,
+    _found: dict[str, Explanation] | None,
     over: bool,
     colormap: str | None,
     worded: bool,
 ) -> bytes:
-    """Return the U as PNG: with the maps that answer a question, or with mean activations.
+    """Return the U as PNG: with the maps that answer a question by a method, or with mean activations.
 
-    Without its English words unless it is `worded`.
+    Without its English words unless it is `worded`. What is asked, `about`, stands for the maps `_found`,
+    which Streamlit leaves out when it compares.
     """
     model, found = network.model, levels(network)
-    if asked is None:
+    if _found is None:
         strip = strip_of(model, picture.picture, found.layers, average="mean")
         maps = {layer: map.numpy() for layer, map in zip(strip.layers, strip.maps, strict=True)}
         heading = f"Mean activation · {model.name}"
     else:
-        answers = answered(network, picture, asked, method, found.layers)
-        maps = {layer: each.values for layer, each in answers.items()}
-        first = next(iter(answers.values()))
+        maps = {layer: each.values for layer, each in _found.items()}
+        first = next(iter(_found.values()))
         heading = f"{first.target.name} · {first.method.title}"
 
     def box(layer: str | None) -> UBox | None:
@@ -130,7 +143,7 @@ def u_picture(
         model.preprocess.view(picture.picture),
         [ULevel(box(row.encoder), box(row.decoder), row.skip) for row in found.rows],
         bottom,
-        display="range" if asked is None else get(method).display,
+        display="range" if about is None else get(about[1]).display,
         over=over,
         colormap=colormap,
         heading=heading if worded else "",
