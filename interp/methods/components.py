@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from scipy.sparse.linalg import eigsh
 
 from interp.methods.cam import grid_of
 from interp.methods.eigen import object_up
@@ -68,12 +69,23 @@ def kpca_cam(activation: torch.Tensor, *, kernel: str = "sigmoid", gamma: float 
         matrix = torch.exp(-gamma * (squares[:, :, None] + squares[:, None, :] - 2 * products).clamp(min=0))
     matrix = matrix - matrix.mean(1, keepdim=True)
     matrix = matrix - matrix.mean(2, keepdim=True)
-    values, vectors = torch.linalg.eigh(matrix)
-    # Points that are all the same leave a kernel of rounding errors.
-    same = values[:, -1:] <= 1e-12 * points.shape[1]
-    found = torch.where(same, 0, vectors[..., -1] * values[:, -1:].clamp(min=0).sqrt())
+    found = torch.stack([_leading(each) for each in matrix])
     found = torch.where(finite[:, None], found, torch.nan)
     return object_up(found.reshape(len(activation), *activation.shape[2:])).to(activation)
+
+
+def _leading(matrix: torch.Tensor) -> torch.Tensor:
+    """Return `√λ u` of the largest eigenvalue of a symmetric matrix, zeros where it is 0."""
+    if matrix.abs().max() <= 1e-13 * len(matrix):  # of points that are all the same rounding errors are left
+        return torch.zeros_like(matrix[0])
+    if len(matrix) <= 256:
+        values, vectors = torch.linalg.eigh(matrix)
+        leading: torch.Tensor = vectors[:, -1] * values[-1].clamp(min=0).sqrt()
+        return leading
+    # One of thousands of eigenvectors: Lanczos finds it in a hundredth of the time.
+    start = torch.rand(len(matrix), generator=torch.Generator().manual_seed(0), dtype=matrix.dtype)
+    value, vector = eigsh(matrix.numpy(), k=1, which="LA", v0=start.numpy())
+    return torch.from_numpy(vector[:, 0] * max(float(value[0]), 0.0) ** 0.5)
 
 
 def _check_kernel(activation: torch.Tensor, kernel: str, gamma: float) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from nets import PooledLinear, inputs_for, model_of, only
 from sklearn.decomposition import KernelPCA
 
@@ -56,6 +57,16 @@ def test_kpca_cam_is_scikit_learns_kernel_pca_with_the_object_up(kernel, gamma):
         )
         torch.testing.assert_close(found.flatten().abs(), torch.from_numpy(wanted[:, 0]).abs())
         assert found.pow(3).sum() > 0
+
+
+def test_kpca_cam_of_a_fine_layer_is_the_same_as_of_a_coarse_one():
+    activation = random(1, 4, 12, 14).relu()
+    large = F.pad(activation, (0, 6, 0, 6), mode="replicate")  # 360 positions, found by Lanczos
+    points = large.flatten(2)[0].T
+    wanted = KernelPCA(1, kernel="rbf", eigen_solver="dense").fit_transform(points.numpy())[:, 0]
+    got = get("kpca-cam", kernel="rbf").function(large).flatten()
+    torch.testing.assert_close(got.abs(), torch.from_numpy(wanted).abs())
+    assert torch.equal(get("kpca-cam", kernel="rbf").function(large).flatten(), got)
 
 
 def test_kpca_cam_refuses_layers_that_are_too_fine():
