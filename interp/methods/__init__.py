@@ -11,6 +11,7 @@ from interp.methods import (  # noqa: F401 - importing registers them
     eigen,
     fullgrad,
     fusing,
+    legrad,
     masks,
     occlusion,
     pixels,
