@@ -49,7 +49,7 @@ _WITHOUT_BIAS = (
 @method(
     "fullgrad",
     "FullGrad",
-    family="gradient",
+    family="pixels",
     needs="probe",
     place="input",
     display="positive",
@@ -80,7 +80,7 @@ def fullgrad(probe: Probe) -> torch.Tensor:
 @method(
     "fullgrad-signed",
     "FullGrad (signed)",
-    family="gradient",
+    family="pixels",
     needs="probe",
     place="input",
     display="signed",
