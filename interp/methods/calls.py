@@ -38,6 +38,7 @@ _POINTWISE: dict[str, Function] = {
     },
     "threshold": F.threshold,
 }
+ACTIVATIONS = frozenset(_POINTWISE)
 _PERHAPS_RELU = {"relu", "relu6", "hardtanh", "threshold", "clamp", "clip", "clamp_min"}
 
 # Functions that hand values on, and those that are linear, but for a constant, in every tensor they read.

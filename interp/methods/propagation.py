@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from interp.methods.applying import in_full
-from interp.methods.calls import Call, Calls, Stand, shell
+from interp.methods.calls import ACTIVATIONS, Call, Calls, Stand, shell
 from interp.methods.pixels import BLACK, balance, baseline_of, captum_attr, ready
 from interp.methods.probe import Probe
 from interp.methods.registry import get, method
@@ -115,7 +115,7 @@ def _guided(probe: Probe, title: str) -> torch.Tensor:
 
     with ready():
         calls = Calls(probe, plan)
-        others = [name for name in calls.uncovered if "pool" not in name]
+        others = [name for name in calls.uncovered if name in ACTIVATIONS]
         if others and not relus:
             raise MethodError(
                 f"{title} changes the gradients of ReLUs, and this network has none: it has "

@@ -95,7 +95,11 @@ def lrp(probe: Probe, *, gamma: float = 0.25) -> torch.Tensor:
 
 
 class _Rules:
-    """Captum's rules, loaded late."""
+    """Captum's rules, loaded late.
+
+    Attributes:
+        activated: whether an activation has run.
+    """
 
     def __init__(self, gamma: float) -> None:
         from captum.attr._utils import lrp_rules
@@ -108,6 +112,7 @@ class _Rules:
                     if own is not None:
                         own.data = own.data + self.gamma * own.data.clamp(min=0)
 
+        self.activated = False
         self._gamma = gamma
         self._amplified = Gamma
         self._plain = lrp_rules.EpsilonRule
@@ -122,13 +127,15 @@ class _Rules:
 def _ruled(rules: _Rules, folding: _Folding, call: Call) -> Stand | None:
     """Return a module with a rule for all that is not a mere move of values."""
     if call.pointwise is not None:
+        rules.activated = True
         keeps_zero = not call.pointwise(torch.zeros_like(call.inputs[0])).any()
         # Relevance goes through an activation unchanged, as through a ReLU.
         return Stand(shell(nn.ReLU, call.pointwise)) if keeps_zero else None
     if call.name in MOVES:
         return None
     if call.name in CONVOLUTIONS and len(call.inputs) == 1 and call.inputs[0] is call.first:
-        between = call.name != "linear" and folding.rectified and bool((call.inputs[0].detach() >= 0).all())
+        between = rules.activated and folding.rectified and bool((call.inputs[0].detach() >= 0).all())
+        between = between and call.name != "linear"
         return Stand(_Weighted(call, rules.gamma() if between else rules.epsilon()))
     if call.linear or call.name in _POOLS:
         return Stand(_Piece(_of_inputs(call), rules.epsilon()))
