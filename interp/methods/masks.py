@@ -20,7 +20,7 @@ _SIGMA = 3  # cells
 _COLDNESS = 20.0  # of the smooth maximum
 _AREA_WEIGHT = 0.5  # over the area: in the first steps a cell is pulled as hard as the score lifts it
 _AREA_GROWTH = 30.0  # how much heavier the area weighs in the last step than in the first
-_RATE = 1.0  # for each cell, divided by the number of steps
+_RATE = 1.0  # for each cell, divided by the number of steps, from 50 on
 _MOMENTUM = 0.9
 
 
@@ -97,7 +97,7 @@ def _ascent(game: _Game, reach: float, area: float, steps: int) -> torch.Tensor:
     size = tuple(game.given.shape[2:])
     bumps = _Bumps(size, game.given)
     values, speed = torch.ones_like(bumps.template), torch.zeros_like(bumps.template)
-    rate, reacts = _RATE * values.numel() / steps, False
+    rate, reacts = _RATE * values.numel() / max(steps, 50), False
     for step in range(steps):
         game.probe.progress(step, steps)
         values = values.detach().requires_grad_()
