@@ -38,16 +38,26 @@ def test_every_sample_opens(picture, default_model):
     assert f"<b>{best.name}</b>" in words(page)
 
 
-@pytest.mark.parametrize("method", [method.name for method in methods()])
-def test_every_method_is_there_by_itself_in_both_languages(method):
-    page = opened("look", method=method)
+@pytest.mark.parametrize("method", [m.name for m in methods() if "classification" in m.tasks])
+def test_every_method_is_there_by_itself(method):
+    page = opened("look", check=False, method=method)
     chosen = get(method)
+    assert not page.exception
     assert page.selectbox(key="method").value == method
     assert chosen.formula in words(page)
+    if page.error:  # of a method for networks of another kind
+        assert f"{chosen.title} needs" in page.error[0].value.replace("\\", "")
+        return
     assert ("Take it home" if chosen.quick else "Make the map") in words(page)
     assert ("it has no layer" in words(page)) == (chosen.quick and chosen.place == "input")
+
+
+@pytest.mark.parametrize("method", ["eigen-cam", "saliency", "score-cam"])
+def test_methods_are_told_in_chinese(method):
+    page = opened("look", method=method)
     page.segmented_control(key="lang").set_value("zh")
     checked(page.run())
+    chosen = get(method)
     assert chinese().get(chosen.formula, chosen.formula) in words(page)
     assert ("带走结果" if chosen.quick else "生成热力图") in words(page)
 
