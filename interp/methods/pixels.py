@@ -213,9 +213,6 @@ def smoothgrad(probe: Probe, *, samples: int = 50, noise: float = 0.15, seed: in
     """Return the saliency of the mean gradient of noisy pictures; the mean is of signed gradients.
 
     Captum's, and many others', is the mean of absolute gradients, in which noise does not cancel.
-
-    Raises:
-        MethodError: fewer than one sample, or negative noise.
     """
     first, shift, _ = _moments("smoothgrad", probe, samples, noise, seed)
     return (first + shift).abs().amax(0)
@@ -234,9 +231,6 @@ def smoothgrad(probe: Probe, *, samples: int = 50, noise: float = 0.15, seed: in
 )
 def vargrad(probe: Probe, *, samples: int = 50, noise: float = 0.15, seed: int = 0) -> torch.Tensor:
     """Return how much the gradient varies among noisy pictures: where the score is not linear.
-
-    Raises:
-        MethodError: fewer than two samples, or negative noise.
     """
     at_least("vargrad", "samples", samples, 2)
     _, shift, square = _moments("vargrad", probe, samples, noise, seed)
@@ -283,9 +277,6 @@ def gradient_shap(probe: Probe, *, samples: int = 50, seed: int = 0) -> torch.Te
     """Return integrated gradients in expectation over plain pictures of any colour, by random points.
 
     They add up to `s(x) − mean s(b)`, but for chance; a note says how nearly.
-
-    Raises:
-        MethodError: fewer than one sample.
     """
     at_least("gradient-shap", "samples", samples, 1)
     picture = in_full(probe.inputs)
