@@ -230,8 +230,7 @@ def smoothgrad(probe: Probe, *, samples: int = 50, noise: float = 0.15, seed: in
     passes=_per_sample,
 )
 def vargrad(probe: Probe, *, samples: int = 50, noise: float = 0.15, seed: int = 0) -> torch.Tensor:
-    """Return how much the gradient varies among noisy pictures: where the score is not linear.
-    """
+    """Return how much the gradient varies among noisy pictures: where the score is not linear."""
     at_least("vargrad", "samples", samples, 2)
     _, shift, square = _moments("vargrad", probe, samples, noise, seed)
     return (square - shift.square()).clamp(min=0).sum(0)
