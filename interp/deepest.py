@@ -27,12 +27,7 @@ def deepest(
     attention; there it is the normalisation before it.
     """
     coarsest = min(ends, key=lambda group: runs[group[-1]].positions, default=[])
-    calls = [
-        index
-        for index in coarsest
-        # A patch embedding whose blocks have no grid that is known: most of the network comes after it.
-        if output.dim() == inputs.dim() or 2 * weighted(runs[: index + 1]) >= weighted(runs)
-    ]
+    calls = [index for index in coarsest if output.dim() == inputs.dim() or not _most_is_after(runs, index)]
     if any(_is_tokens(runs[index]) for index in coarsest):
         return _deepest_tokens(module, inputs, runs, coarsest)
     for index in reversed(calls):
@@ -45,6 +40,12 @@ def deepest(
     if calls and not _has_gradient(module, inputs, typed(runs, calls[-1])):
         return calls[-1]  # no layer has one; methods without gradients work, the others say so
     return None
+
+
+def _most_is_after(runs: list[Run], index: int) -> bool:
+    """Whether this is a patch embedding, and the blocks after it have no grid that is known."""
+    blocks = any(run.leaf and run.layout is None and run.output.dim() > 2 for run in runs[index + 1 :])
+    return blocks and 2 * weighted(runs[: index + 1]) < weighted(runs)
 
 
 def _has_gradient(module: nn.Module, inputs: torch.Tensor, name: str) -> bool:
