@@ -6,6 +6,7 @@ from nets import Block, inputs_for, model_of, only
 
 from interp.methods import attribute
 from interp.methods.consensus import consensus_cam
+from interp.methods.fusing import enlarged
 
 
 def stage(*rows):
@@ -20,20 +21,23 @@ def made(*stages):
 
 def test_two_stages_by_hand():
     fine, coarse = stage((4.0, -1.0), (2.0, 1.0)), stage((3.0,))
-    wanted = 3 * torch.tensor([[[1.0, 0.0], [0.5, 0.25]]])
-    torch.testing.assert_close(made(fine, coarse), wanted)
+    torch.testing.assert_close(made(fine, coarse), 3 * torch.tensor([[[1.0, 0.0], [0.5, 0.25]]]))
 
 
-def test_exponents_double_from_stage_to_stage():
-    half = stage((1.0, 0.5))
-    found = made(half, half, half, half)[0, 0]
-    torch.testing.assert_close(found, torch.tensor([1.0, 0.5 ** (0.25 + 0.5 + 1 + 2)]))
+def test_the_two_finest_count_as_means_of_neighbours_under_roots():
+    flat, row = stage((1.0, 1.0, 1.0)), stage((8.0, 0.0, 2.0))
+    mean = torch.tensor([4.0, 10 / 3, 1.0]) / 4
+    torch.testing.assert_close(made(row, flat, flat)[0, 0], mean**0.5)
+    torch.testing.assert_close(made(row, flat, flat, flat)[0, 0], mean**0.25)
+    torch.testing.assert_close(made(row, row, row, row)[0, 0], torch.tensor([8, 0, 0.5 * mean[2] ** 0.75]))
 
 
-def test_the_scale_is_that_of_the_last_stage():
+def test_it_has_the_unit_of_the_last_stage_and_is_nowhere_above_it():
     fine, coarse = stage((4.0, 1.0), (2.0, 1.0)), stage((3.0, 1.0))
     torch.testing.assert_close(made(stage((400.0, 100.0), (200.0, 100.0)), coarse), made(fine, coarse))
     torch.testing.assert_close(made(fine, stage((30.0, 10.0))), 10 * made(fine, coarse))
+    several = [(torch.randn(3, 5, n, n), torch.randn(3, 5, n, n)) for n in (16, 8, 4)]
+    assert (made(*several) <= enlarged(made(several[-1]), (16, 16))).all()
 
 
 def test_a_finer_stage_without_evidence_has_no_say_and_the_last_one_decides():
