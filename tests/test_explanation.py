@@ -115,7 +115,7 @@ def again(explanation, **settings):
     return made
 
 
-@pytest.mark.parametrize("method", [m.name for m in interp.methods.methods()])
+@pytest.mark.parametrize("method", [m.name for m in interp.methods.methods() if m.name != "legrad"])
 def test_every_method_is_made_again(model, method):
     made = again(interp.explain(model, noise(), targets.contrast("a", "c"), method), model=model)
     assert made.method.name == method

@@ -94,8 +94,8 @@ def levels_of(model: ImageModel) -> Levels:
 
 
 def _grid(model: ImageModel, name: str) -> tuple[int, int]:
-    shape = model.layers[name].shape
-    return shape[1], shape[2]
+    height, width = model.layers[name].grid
+    return height, width
 
 
 def _nearest(size: tuple[int, int], known: Sequence[tuple[int, int]]) -> tuple[int, int]:
