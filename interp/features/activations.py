@@ -192,7 +192,7 @@ def activations_of(
         inputs = model.prepare(opened)
         with model.twin() as private, record(private, [name]) as recording:
             private(inputs.clone())
-            values = positions_of(recording[name], inputs, name)
+            values = positions_of(laid_out(model, name, recording[name], inputs), inputs, name)
         found += [
             Activation(name, own, model.preprocess.view(one))
             for own, one in zip(plain(values), opened, strict=True)
@@ -237,8 +237,8 @@ def class_activation_of(
         targets = resolve(target, output.detach()[0], model.labels, model.task)
         if len(targets) != 1:
             raise FeatureError(f"{len(targets)} targets were asked for; give one, or call once for each.")
-        values = positions_of(recording[name].detach(), inputs, name)
-        gradient = recording.gradients(targets[0](output))[name]
+        values = positions_of(laid_out(model, name, recording[name].detach(), inputs), inputs, name)
+        gradient = laid_out(model, name, recording.gradients(targets[0](output))[name], inputs)
     slopes = plain(positions_of(gradient, inputs, name))[0].sum((1, 2))
     own = plain(values)[0]
     contributions = Contributions(targets[0].name, own.mean((1, 2)) * slopes)
@@ -247,6 +247,15 @@ def class_activation_of(
 
 def _named(model: ImageModel, layer: str | int | None) -> str:
     return model.default_layer if layer is None else model.layers.resolve(layer)
+
+
+def laid_out(model: ImageModel, name: str, output: Tensor, inputs: Tensor) -> Tensor:
+    """Return a row of tokens as `(B, C, H, W)`, and anything else as it is."""
+    layout = model.layers[name].layout
+    if layout is None or layout.kind != "tokens":
+        return output
+    turned: Tensor = layout.features(output, inputs.shape[2:])
+    return turned
 
 
 def positions_of(output: Tensor, inputs: Tensor, name: str) -> Tensor:

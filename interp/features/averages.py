@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from interp.capture import record
-from interp.features.activations import activations_of, plain, positions_of
+from interp.features.activations import activations_of, laid_out, plain, positions_of
 from interp.features.channel_average import AVERAGES, Average, average_map
 from interp.features.errors import FeatureError
 from interp.images import open_image
@@ -91,7 +91,8 @@ def strip_of(
     inputs = model.prepare([opened])
     with model.twin() as private, record(private, names) as recording:
         private(inputs.clone())
-        values = [plain(positions_of(recording[name], inputs, name))[0] for name in names]
+        found = {name: laid_out(model, name, recording[name], inputs) for name in names}
+        values = [plain(positions_of(found[name], inputs, name))[0] for name in names]
     return Strip(
         tuple(names),
         tuple((one.shape[0], one.shape[1], one.shape[2]) for one in values),
