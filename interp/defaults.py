@@ -1,3 +1,3 @@
 """What is used when nobody says. Imports nothing, so that the command line starts at once."""
 
-METHOD = "grad-cam"
+METHOD = "consensus-cam"

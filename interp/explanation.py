@@ -121,7 +121,8 @@ class Explanation:
     def caption(self) -> str:
         """Method, layer, native size and model, and the method's notes, for under the title."""
         size = "×".join(map(str, self.map.shape))
-        return " · ".join((self.method.title, self.layer, size, self.model.name, *self.notes))
+        place = self.layer if self.method.stages == 1 else f"stages to {self.layer}"
+        return " · ".join((self.method.title, place, size, self.model.name, *self.notes))
 
     def heat(
         self,

@@ -77,7 +77,7 @@ def test_grad_cam_at_the_layer_before_a_1x1_head_is_the_regions_share_of_the_log
     """ORACLES: with a 1 × 1 head, s = Σ over the mask, Grad-CAM = (|mask|/HW)·(logit − bias)."""
     model = segmenter()
     assert model.task == "segmentation"
-    found = interp.explain(model, photo, layer="2")
+    found = interp.explain(model, photo, method="grad-cam", layer="2")
     output = model.logits(model.prepare([photo]))[0]
     index = int(found.target.index)
     share = (output.argmax(0) == index).float().mean()

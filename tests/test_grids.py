@@ -147,7 +147,8 @@ def test_wrong_sharing_gets_a_sentence(found):
 
 def test_command_draws_the_same_grid(tmp_path, found):
     classes = ["--class", "tiger cat", "--class", "espresso"]
-    done = command("explain", PICTURE, *classes, "--columns", "target", "--row-scale", "--out", tmp_path)
+    drawn = ["--columns", "target", "--row-scale", "--method", "grad-cam"]
+    done = command("explain", PICTURE, *classes, *drawn, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     pair = interp.Explanations(e for e in found if (e.layer, e.method.name) == ("bn2", "grad-cam"))
     wanted = pair.save(tmp_path / "wanted.png", columns="target", shared="row")
