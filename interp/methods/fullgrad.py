@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import nn
 
 from interp.capture import CaptureError, record
-from interp.capture.structure import map_tensors, tensors_in
 from interp.methods.applying import in_full
+from interp.methods.biases import biases_of, has_closed_form
 from interp.methods.fusing import enlarged
 from interp.methods.probe import Probe
 from interp.methods.registry import INPUT, method
@@ -21,29 +18,6 @@ PAPER = "Srinivas & Fleuret, Full-Gradient Representation for Neural Network Vis
 
 # A map says so when its sum misses the score by more.
 MISSES = 0.02
-
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_BIASED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
-# f(c x) = c f(x) for c > 0: the gradient times the input is the output, and no bias is left.
-_WITHOUT_BIAS = (
-    nn.Identity,
-    nn.ReLU,
-    nn.LeakyReLU,
-    nn.PReLU,
-    nn.RReLU,
-    nn.Flatten,
-    nn.Unflatten,
-    nn.PixelShuffle,
-    nn.Upsample,
-    nn.ZeroPad2d,
-    nn.modules.dropout._DropoutNd,
-    nn.modules.padding._ReflectionPadNd,
-    nn.modules.padding._ReplicationPadNd,
-    nn.modules.pooling._AdaptiveAvgPoolNd,
-    nn.modules.pooling._AdaptiveMaxPoolNd,
-    nn.modules.pooling._AvgPoolNd,
-    nn.modules.pooling._MaxPoolNd,
-)
 
 
 @method(
@@ -123,12 +97,13 @@ def terms(probe: Probe) -> Iterator[tuple[str, torch.Tensor]]:
     The bias of a layer is what is left of its output without its linear part at this input,
     `b = f(x) − f′(x) x`: the bias of a convolution, the shift of a batch norm in evaluation, what a smooth
     activation bends away. All terms add up to the score where every layer that is not homogeneous is a module
-    of its own; what the network's own code adds, multiplies or clamps between its modules is not seen.
+    of its own; what the network's own code adds, multiplies or clamps between its modules is not seen, and
+    layers whose bias cannot be found are noted.
     """
     named = _atoms(probe.module)
     with torch.inference_mode(False), torch.enable_grad():
         inputs = probe.inputs.clone().requires_grad_()
-        with _biases(named) as biases, record(probe.module, named, gradients=True) as recording:
+        with biases_of(named) as biases, record(probe.module, named, gradients=True) as recording:
             score = probe.ask(probe.run(inputs.clone()))
         calls = [
             (name, call, bias)
@@ -140,6 +115,13 @@ def terms(probe: Probe) -> Iterator[tuple[str, torch.Tensor]]:
             raise CaptureError("the target does not depend on the input.")
         wanted = [inputs, *(call for _, call, _ in calls)]
         gradients = torch.autograd.grad(score.sum(), wanted, allow_unused=True)
+    unknown = [
+        name
+        for name, part in named.items()
+        if not has_closed_form(part) and any(bias is None for bias in biases[name])
+    ]
+    if unknown:
+        probe.note(f"no term for {', '.join(unknown)}")
     constants = [(INPUT, inputs.detach()), *((name, bias) for name, _, bias in calls)]
     for (name, constant), gradient in zip(constants, gradients, strict=True):
         if gradient is not None:
@@ -167,72 +149,6 @@ def _atoms(module: nn.Module) -> dict[str, nn.Module]:
 
 def _first_weight(module: nn.Module) -> nn.Parameter | None:
     return next(module.parameters(), None)
-
-
-@contextmanager
-def _biases(named: dict[str, nn.Module]) -> Iterator[dict[str, list[torch.Tensor | None]]]:
-    """Collect, for every call of every layer while the body runs, its bias in the shape of its output."""
-    found: dict[str, list[torch.Tensor | None]] = defaultdict(list)
-    given: dict[str, tuple[Any, Any]] = {}
-
-    def before(name: str, args: Any, kwargs: Any) -> None:
-        # Copies: an activation that works in place leaves nothing of its input.
-        given[name] = map_tensors((args, kwargs), lambda tensor: tensor.detach().clone())
-
-    def after(name: str, part: nn.Module, output: Any) -> None:
-        if not isinstance(output, torch.Tensor) or not output.is_floating_point():
-            found[name].append(None)
-        elif _has_closed_form(part):
-            found[name].append(_closed_form(part, output.detach()))
-        else:
-            with torch.no_grad():
-                found[name].append(_remainder(part, *given.pop(name)))
-
-    with ExitStack() as stack:
-        for name, part in named.items():
-            if not _has_closed_form(part):
-                handle = part.register_forward_pre_hook(
-                    lambda _, args, kwargs, name=name: before(name, args, kwargs), with_kwargs=True
-                )
-                stack.callback(handle.remove)
-            handle = part.register_forward_hook(lambda part, _, out, name=name: after(name, part, out))
-            stack.callback(handle.remove)
-        yield found
-
-
-def _has_closed_form(part: nn.Module) -> bool:
-    shifting = type(part) in _NORMS and part.running_mean is not None
-    return shifting or isinstance(part, _BIASED + _WITHOUT_BIAS)
-
-
-@torch.no_grad()
-def _closed_form(part: nn.Module, output: torch.Tensor) -> torch.Tensor | None:
-    shift: torch.Tensor | None = getattr(part, "bias", None)
-    if isinstance(part, nn.modules.batchnorm._BatchNorm):
-        assert part.running_mean is not None
-        assert part.running_var is not None
-        scale = (part.running_var + part.eps).rsqrt()
-        scale = scale if part.weight is None else scale * part.weight
-        shift = -part.running_mean * scale if shift is None else shift - part.running_mean * scale
-    if shift is None or isinstance(part, _WITHOUT_BIAS):
-        return None
-    over = [1] * (output.dim() - 2) if not isinstance(part, nn.Linear) else []
-    return shift.reshape(-1, *over).expand_as(output)
-
-
-def _remainder(part: nn.Module, args: Any, kwargs: Any) -> torch.Tensor:
-    """Return `f(x) − f′(x) x`, by forward-mode differentiation along the input itself."""
-    tensors = [t for t in tensors_in(args) if t.is_floating_point()]
-
-    def run(*replaced: torch.Tensor) -> Any:
-        left = iter(replaced)
-        return part.forward(
-            *map_tensors(args, lambda t: next(left).clone() if t.is_floating_point() else t), **kwargs
-        )
-
-    output, along, *_ = torch.func.jvp(run, tuple(tensors), tuple(tensors))
-    remainder: torch.Tensor = output.detach() - along.detach()
-    return remainder
 
 
 def _placed(probe: Probe, name: str, term: torch.Tensor) -> torch.Tensor | None:

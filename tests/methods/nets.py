@@ -117,6 +117,19 @@ class Block(nn.Module):
         return self.fc(self.pool(self.relu(b)).flatten(1))
 
 
+def small_unet():
+    """fastai's `DynamicUnet`: skips through hooks, and a `MergeLayer` that concatenates `x.orig`."""
+    from fastai.vision.models.unet import DynamicUnet
+
+    torch.manual_seed(0)
+    encoder = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(inplace=True)),
+    )
+    return DynamicUnet(encoder, 3, (32, 32)).eval()
+
+
 def model_of(module, size=(9, 11), **settings):
     return ImageModel(module, Preprocess(size, *HALF), type(module).__name__, **settings)
 

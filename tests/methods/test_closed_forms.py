@@ -182,5 +182,5 @@ def test_a_layer_without_positions_is_refused_in_words():
     from interp.methods import MethodError
 
     model = model_of(PooledLinear())
-    with pytest.raises(MethodError, match="Such layers are .act., .conv."):
+    with pytest.raises(MethodError, match=r"Such layers are .act., .conv."):
         attribute(model, inputs_for(model), 0, ["grad-cam"], ["fc"])

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from nets import PooledLinear, Tail, inputs_for, model_of, only
+from fastai.layers import MergeLayer
+from nets import PooledLinear, Tail, inputs_for, model_of, only, small_unet
 from torch import nn
 
 from interp.methods import attribute
@@ -103,6 +104,91 @@ def test_the_signed_map_sums_to_the_score(name):
     found = attribute(model, inputs, 1, ["fullgrad-signed"])
     sums = only(found.maps, "fullgrad-signed").double().sum((1, 2))
     torch.testing.assert_close(sums, found.output[:, 1], rtol=1e-5, atol=1e-6)
+
+
+def region(output):
+    return output[:, 1, 4:20, 6:30].sum((1, 2))
+
+
+def test_fastais_unet_is_complete():
+    model = model_of(small_unet().double(), size=(32, 32), task="segmentation")
+    inputs = inputs_for(model, 2)
+    found = attribute(model, inputs, region, ["fullgrad", "fullgrad-signed"])
+    sums = only(found.maps, "fullgrad-signed").double().sum((1, 2))
+    torch.testing.assert_close(sums, region(found.output), rtol=1e-5, atol=1e-6, check_dtype=False)
+    assert not found.notes
+
+
+class Merged(nn.Module):
+    """What a block began with hangs on what goes through it, as in fastai; a smooth function of both."""
+
+    def __init__(self, merge):
+        super().__init__()
+        torch.manual_seed(4)
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.merge = merge
+        self.fc = nn.Linear(3, 3)
+        self.double()
+
+    def forward(self, x):
+        y = self.conv(x)
+        y.orig = x
+        return self.fc(self.merge(y).mean((2, 3)))
+
+
+class Product(nn.Module):
+    def forward(self, x):
+        return (x * x.orig).tanh()
+
+
+class Square(torch.autograd.Function):
+    """Has no forward mode."""
+
+    @staticmethod
+    def forward(context, x):
+        context.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(context, gradient):
+        (x,) = context.saved_tensors
+        return 2 * x * gradient
+
+
+class Once(Square):
+    """Its gradient cannot be differentiated, either."""
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, gradient):
+        (x,) = context.saved_tensors
+        return 2 * x * gradient
+
+
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function.apply(x) + self.function.apply(x.orig)
+
+
+@pytest.mark.parametrize("merge", [MergeLayer(), Product(), Applied(Square)])
+def test_layers_that_read_attributes_of_their_input_are_complete(merge):
+    model = model_of(Merged(merge))
+    inputs = inputs_for(model, 2)
+    found = attribute(model, inputs, 1, ["fullgrad-signed"])
+    sums = only(found.maps, "fullgrad-signed").double().sum((1, 2))
+    torch.testing.assert_close(sums, found.output[:, 1], rtol=1e-5, atol=1e-6)
+    assert not found.notes
+
+
+def test_a_layer_whose_bias_cannot_be_found_is_noted():
+    model = model_of(Merged(Applied(Once)))
+    found = attribute(model, inputs_for(model, 1), 1, ["fullgrad", "fullgrad-signed"])
+    assert {notes[0][0] for notes in found.notes.values()} == {"no term for merge"}
+    assert any(note.startswith("Σ") for note in found.notes[0, "input", "fullgrad-signed"][0])
 
 
 def test_the_default_network_with_its_batch_norms_and_clipped_relus_is_complete(default_model):
