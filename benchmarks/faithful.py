@@ -1,6 +1,6 @@
 """Deletion and insertion by maps of photographs, and what is left of a map when weights are randomised.
 
-python benchmarks/faithful.py FOLDER [--count 100] METHOD...
+python benchmarks/faithful.py [--count 100] FOLDER METHOD...
 """
 
 from __future__ import annotations

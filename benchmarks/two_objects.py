@@ -1,6 +1,6 @@
 """Of two objects in a scene, does the map of one class lie on the right one, and inside it?
 
-python benchmarks/two_objects.py FOLDER [--network lite0|lite1|lite2] [--count 200] [--seed 0] METHOD...
+python benchmarks/two_objects.py [--network lite0|lite1|lite2] [--count 200] [--seed 0] FOLDER METHOD...
 FOLDER has photographs named CLASS_….jpg.
 """
 

@@ -57,16 +57,22 @@ def main(run: str = "-", photographs: str | None = None) -> None:
     both, coffee = SAMPLES / "cat_and_coffee.jpg", SAMPLES / "coffee.jpg"
 
     _write(interp.explain(model, both, target="tiger cat").panel(height=300), "cat.jpg")
-    _write(interp.explain(model, coffee, target=negative("espresso")).panel(height=300), "nothing.jpg")
+    against = interp.explain(model, coffee, target=negative("espresso"), method="grad-cam")
+    _write(against.panel(height=300), "nothing.jpg")
     signed = interp.explain(model, both, target=contrast("tiger cat", "espresso"), method="hires-cam")
     _write(signed.panel(height=300), "contrast.jpg")
 
     two = [both, SAMPLES / "coffee_and_shuttle.jpg"]
     classes = interp.explain(model, two, target=several("tiger cat", "espresso", "space shuttle"))
     _write(_drawn(classes.grid()), "classes.jpg")
-    methods = ["grad-cam", "grad-cam-plus-plus", "layer-cam", "eigen-cam"]
+    methods = ["consensus-cam", "grad-cam", "layer-cam", "eigen-cam"]
     compared = interp.explain(model, [both, coffee], method=methods)
     _write(_drawn(compared.grid(), dpi=100), "methods.jpg")
+    pair = several("tiger cat", "espresso")
+    others = ["grad-cam", "layer-cam", "refine-cam", "consensus-cam"]
+    _write(_drawn(interp.explain(model, [both], pair, others).grid(), dpi=100), "consensus.jpg")
+    parts = interp.explain(model, [both], pair, "hires-cam(contrast=True)", model.layers.stages[-4:])
+    _write(_drawn(parts.grid(), dpi=100), "consensus_parts.jpg")
     stages = interp.explain(model, both, target="tiger cat", method="layer-cam", layer="stages")
     _write(_drawn(stages.grid()), "stages.jpg")
 

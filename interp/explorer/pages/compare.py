@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from interp.defaults import METHOD
 from interp.explorer import links
 from interp.explorer.asking import (
     asked_class,
@@ -25,7 +26,7 @@ from interp.explorer.working import Meter, job
 from interp.methods import get
 from interp.progress import part_of
 
-USUAL = ["grad-cam", "grad-cam-plus-plus", "layer-cam", "eigen-cam"]
+USUAL = [METHOD, "grad-cam", "layer-cam", "eigen-cam"]
 LIKELIEST = [0, 1, 2, 3, 5]
 MOST = 60
 FEW = 12
