@@ -5,44 +5,11 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-from nets import PooledLinear, inputs_for, model_of
+from nets import AttentionNet, PooledLinear, inputs_for, model_of
 from torch import nn
 
 from interp.methods import MethodError, attribute
 from interp.methods.attention import attentions, explicit
-
-
-class OneBlock(nn.Module):
-    """`s = w · mean_i(x + A V)_i`: the gradient of the attention is known, `V_j · w / N` in every row."""
-
-    def __init__(self, blocks=1, heads=2, fused=True):
-        super().__init__()
-        torch.manual_seed(0)
-        self.patches = nn.Conv2d(3, 4, 4, 4)
-        self.blocks = nn.Sequential(*[Block(heads, fused) for _ in range(blocks)])
-        self.fc = nn.Linear(4, 3)
-        self.double()
-
-    def forward(self, x):
-        return self.fc(self.blocks(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
-
-
-class Block(nn.Module):
-    def __init__(self, heads, fused):
-        super().__init__()
-        self.heads, self.fused = heads, fused
-        self.qkv = nn.Linear(4, 12)
-
-    def values(self, x):
-        return self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-
-    def forward(self, x):
-        q, k, v = self.values(x)
-        if self.fused:
-            mixed = F.scaled_dot_product_attention(q, k, v)
-        else:
-            mixed = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v
-        return x + mixed.transpose(1, 2).flatten(2)
 
 
 def by_hand(net, x, target, blocks):
@@ -59,7 +26,7 @@ def by_hand(net, x, target, blocks):
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("blocks", [1, 3])
 def test_legrad_by_hand(blocks, fused):
-    net = OneBlock(blocks, fused=fused)
+    net = AttentionNet(blocks, fused=fused)
     model = model_of(net, size=(8, 12))
     x = inputs_for(model, 2)
     found = attribute(model, x, [0, 2], ["legrad"]).maps[0, model.default_layer, "legrad"]
@@ -70,7 +37,7 @@ def test_legrad_by_hand(blocks, fused):
 
 @pytest.mark.parametrize("factor", [0.5, 1e4])
 def test_legrad_is_homogeneous_in_the_target(factor):
-    model = model_of(OneBlock(2), size=(8, 12))
+    model = model_of(AttentionNet(2), size=(8, 12))
     x = inputs_for(model)
     one = attribute(model, x, lambda out: out[:, 1], ["legrad"]).maps
     more = attribute(model, x, lambda out: factor * out[:, 1], ["legrad"]).maps

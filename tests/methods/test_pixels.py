@@ -311,7 +311,7 @@ def test_lrp_of_a_region_hands_on_its_score():
 
     for method in ("lrp", "lrp(gamma=0.0)"):
         found = explain(model, inputs, method, region)
-        assert float(found.sum()) == pytest.approx(float(region(net(inputs))), rel=1e-5)
+        assert float(found.sum()) == pytest.approx(float(region(net(inputs)).detach()), rel=1e-5)
 
 
 def test_batch_norm_becomes_part_of_the_convolution_before_it():

@@ -1,17 +1,35 @@
-"""Two threads on one model give what each gives alone, for every pair of methods."""
+"""Two threads on one model give what each gives alone, for every method beside the intrusive ones."""
 
-import itertools
 import sys
 import threading
 
 import pytest
 import torch
-from nets import GENERAL, Block, inputs_for, model_of, only
+from nets import (
+    ELSEWHERE,
+    GENERAL,
+    PARTICULAR,
+    AttentionNet,
+    Block,
+    PooledLinear,
+    inputs_for,
+    model_of,
+    only,
+    small_unet,
+)
 
 from interp.methods import attribute
 
-PAIRS = list(itertools.combinations_with_replacement(GENERAL, 2))
-ROUNDS = 2
+# Every method runs beside itself and beside these. All but the first do much to the twin that they run on:
+BESIDE = [
+    "grad-cam",
+    "ablation-cam",  # replays
+    "shapley-cam",  # differentiates twice
+    "fullgrad-signed",  # hooks every layer, and differentiates forward
+    "deep-lift",  # Captum's hooks
+    "lrp",  # stands in for every operation
+    "smoothgrad(samples=16)",  # draws random numbers
+]
 
 
 @pytest.fixture
@@ -44,43 +62,52 @@ def together(jobs):
     return results
 
 
-def assert_pairs_agree(model, pictures, target, layer):
+def assert_pairs_agree(model, pictures, target, layer, methods, beside=BESIDE):
+    others = dict.fromkeys([*methods, *beside])
+
     def explain(number, method):
         return only(attribute(model, pictures[number], target, [method], [layer]).maps, method)
 
-    alone = {(number, method): explain(number, method) for number in (0, 1) for method in GENERAL}
-    for pair in PAIRS:
-        for _ in range(ROUNDS):
+    alone = {(number, method): explain(number, method) for number in (0, 1) for method in others}
+    for method in methods:
+        for pair in [(method, other) for other in dict.fromkeys([method, *beside])]:
             found = together([lambda n=n, m=m: explain(n, m) for n, m in enumerate(pair)])
-            for number, method in enumerate(pair):
-                assert torch.equal(found[number], alone[number, method]), pair
+            for number, each in enumerate(pair):
+                assert torch.equal(found[number], alone[number, each]), pair
 
 
 @pytest.mark.usefixtures("_switch_often")
 @pytest.mark.slow
-def test_every_pair_on_a_classifier():
+def test_every_method_on_a_classifier():
     model = model_of(Block(), size=(16, 16))
-    assert_pairs_agree(model, [inputs_for(model, 1, seed) for seed in (1, 2)], 2, "layer")
+    assert_pairs_agree(model, [inputs_for(model, 1, seed) for seed in (1, 2)], 2, "layer", GENERAL)
 
 
 @pytest.mark.usefixtures("_switch_often")
 @pytest.mark.slow
-def test_every_pair_on_fastais_dynamic_unet():
-    from fastai.vision.models.unet import DynamicUnet
-
-    torch.manual_seed(0)
-    encoder = torch.nn.Sequential(
-        torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.ReLU(inplace=True)),
-        torch.nn.Sequential(torch.nn.Conv2d(4, 8, 3, 2, 1), torch.nn.ReLU(inplace=True)),
-        torch.nn.Sequential(torch.nn.Conv2d(8, 8, 3, 2, 1), torch.nn.ReLU(inplace=True)),
-    )
-    model = model_of(DynamicUnet(encoder, 3, (32, 32)).eval(), size=(32, 32), task="segmentation")
+def test_every_method_on_fastais_dynamic_unet():
+    model = model_of(small_unet(), size=(32, 32), task="segmentation")
     pictures = [inputs_for(model, 1, seed) for seed in (1, 2)]
 
     def region(output):
         return output[:, 1, 4:20, 6:30].sum((1, 2))
 
-    assert_pairs_agree(model, pictures, region, model.default_layer)
+    assert_pairs_agree(model, pictures, region, model.default_layer, GENERAL)
+
+
+@pytest.mark.usefixtures("_switch_often")
+def test_methods_for_particular_networks():
+    model = model_of(PooledLinear())
+    pictures = [inputs_for(model, 1, seed) for seed in (1, 2)]
+    assert_pairs_agree(model, pictures, 2, "act", sorted(PARTICULAR))
+
+
+@pytest.mark.usefixtures("_switch_often")
+def test_methods_for_attention():
+    model = model_of(AttentionNet(), size=(8, 12))
+    pictures = [inputs_for(model, 1, seed) for seed in (1, 2)]
+    beside = [method for method in BESIDE if method != "lrp"]  # has no rule for attention
+    assert_pairs_agree(model, pictures, 2, model.default_layer, sorted(ELSEWHERE), beside)
 
 
 @pytest.mark.usefixtures("_switch_often")
