@@ -28,7 +28,7 @@ BESIDE = [
     "fullgrad-signed",  # hooks every layer, and differentiates forward
     "deep-lift",  # Captum's hooks
     "lrp",  # stands in for every operation
-    "smoothgrad(samples=16)",  # draws random numbers
+    "smoothgrad(samples=2)",  # draws random numbers
 ]
 
 
