@@ -103,7 +103,7 @@ def test_the_main_scenario(visit, default_model):
     press_class(page, "tiger cat")
     assert "class=tiger+cat" in page.url
     strongest = page.locator(".st-key-map .frame").get_attribute("aria-label")
-    assert strongest == "Map for tiger cat at layer bn2; strongest at the top, left."
+    assert strongest == "Map for tiger cat at layer bn2; strongest at the top, in the middle."
     press_class(page, "espresso")
     assert "half way down, in the middle" in page.locator(".st-key-map .frame").get_attribute("aria-label")
     page.locator(".st-key-stages button", has_text="blocks.4").click()
@@ -177,15 +177,16 @@ def test_an_upload_goes_along_to_other_pages(visit, tmp_path):
 def test_the_value_under_the_pointer(visit, default_model):
     page = visit(**{"class": "tiger cat"})
     found = interp.explain(default_model, SAMPLES / "cat_and_coffee.jpg", "tiger cat")
-    row, column = divmod(int(found.values.argmax()), 7)
+    side = len(found.values)
+    row, column = divmod(int(found.values.argmax()), side)
     width, height = found.picture.size
-    x = (found.box.left + (column + 0.5) / 7 * found.box.width) / width
-    y = (found.box.top + (row + 0.5) / 7 * found.box.height) / height
+    x = (found.box.left + (column + 0.5) / side * found.box.width) / width
+    y = (found.box.top + (row + 0.5) / side * found.box.height) / height
     frame = page.locator(".st-key-map .frame")
     size = frame.bounding_box()
     frame.hover(position={"x": x * size["width"], "y": y * size["height"]})
     told = page.locator(".st-key-map output").inner_text()
-    assert told == f"{found.values.max():.3g} in cell {row + 1}, {column + 1} of 7×7"
+    assert told == f"{found.values.max():.3g} in cell {row + 1}, {column + 1} of 56×56"
 
 
 def test_what_the_browser_shows_is_the_overlay(visit, default_model):

@@ -71,7 +71,7 @@ def seen(monkeypatch):
 
 def test_page_opens_with_the_usual_methods_and_two_classes(seen, default_model):
     app = opened("compare")
-    assert [cell.title for cell in seen["rows"][0]] == ["Grad-CAM", "Grad-CAM++", "LayerCAM", "EigenCAM"]
+    assert [cell.title for cell in seen["rows"][0]] == ["Consensus-CAM", "Grad-CAM", "LayerCAM", "EigenCAM"]
     assert [title.split(" · ")[2].split("  ")[0] for title in seen["titles"]] == FOUND
     assert "Do the methods agree" in words(app)
     for row, target in zip(seen["rows"], FOUND, strict=True):

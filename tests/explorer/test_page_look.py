@@ -93,7 +93,7 @@ def test_a_cell_says_in_words_where_the_map_is_strongest(default_model):
     alt = cell_of(
         interp.explain(default_model, ROOT / "sample_images/cat_and_coffee.jpg", "tiger cat"), Drawing()
     ).alt
-    assert alt == "Map for tiger cat at layer bn2; strongest at the top, left."
+    assert alt == "Map for tiger cat at layer bn2; strongest at the top, in the middle."
 
 
 def test_no_evidence_is_said_and_not_drawn(default_model):

@@ -46,7 +46,8 @@ def report(tmp_path_factory):
     for name in ("cat.jpg", "cat_and_coffee.jpg"):
         shutil.copy(SAMPLES / name, folder)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    return interp.write_report(interp.load(), folder, tmp_path_factory.mktemp("out") / "report")
+    out = tmp_path_factory.mktemp("out") / "report"
+    return interp.write_report(interp.load(), folder, out, method="grad-cam")
 
 
 def canvas(page, card: int, kind: str) -> Image.Image:
