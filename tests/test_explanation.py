@@ -93,7 +93,8 @@ def test_other_endings_are_refused(one, tmp_path, name):
 def test_words(one):
     assert one.title == f"b  {100 * one.probability:.1f} %"
     assert one.caption == f"Consensus-CAM · stages to {one.layer} · 16×16 · net"
-    assert interp.explain(one.model, noise(), "b", "grad-cam").caption == f"Grad-CAM · {one.layer} · 8×8 · net"
+    coarse = interp.explain(one.model, noise(), "b", "grad-cam")
+    assert coarse.caption == f"Grad-CAM · {one.layer} · 8×8 · net"
     assert one.title in repr(one)
     assert one.values.dtype == np.float32
 

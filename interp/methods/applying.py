@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from interp.capture import Recording
+from interp.capture.structure import split_call
 from interp.layers import LayerError, LayerTable
 from interp.methods.registry import Method
 from interp.methods.spelling import MethodError
@@ -34,9 +35,14 @@ def parts_of(method: Method, layer: str, table: LayerTable) -> tuple[str, ...]:
 
 
 def stages_before(layer: str, table: LayerTable) -> tuple[str, ...]:
-    """Return the ends of the stages that come before a layer, first to last."""
+    """Return the ends of the stages that come before a layer, first to last.
+
+    The table knows the stage of a module's last call. Before the other calls of a reused one there are none.
+    """
     if layer in table.stages:
         return table.stages[: table.stages.index(layer)]
+    if split_call(layer)[1] not in (-1, table[layer].calls - 1):
+        return ()
     own = table[layer].stage
     return table.stages if own is None else table.stages[:own]
 

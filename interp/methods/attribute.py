@@ -100,9 +100,11 @@ def attribute(
 
 
 def _jobs(model: ImageModel, methods: Sequence[Method], layers: Sequence[str | int] | None) -> list[_Job]:
-    names = [INPUT]
-    if any(method.place == "layer" for method in methods):
-        names = [model.layers.resolve(layer) for layer in layers] if layers else [model.default_layer]
+    on_layers = any(method.place == "layer" for method in methods)
+    if layers and (on_layers or list(layers) != [INPUT]):
+        names = [model.layers.resolve(layer) for layer in layers]
+    else:
+        names = [model.default_layer] if on_layers else [INPUT]
     jobs: dict[tuple[str, str], _Job] = {}
     for layer in names:
         for method in methods:

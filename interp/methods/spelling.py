@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+LARGEST = 10**18
+
 
 class MethodError(ValueError):
     """There is no such method, or the network does not have what it needs."""
@@ -30,8 +32,9 @@ def spelled(text: str) -> tuple[str, dict[str, Any]]:
     try:
         call = ast.parse(f"f({inside})", mode="eval").body
         assert isinstance(call, ast.Call)
-        if call.args or any(keyword.arg is None for keyword in call.keywords):
-            raise ValueError("no names")
+        names = [keyword.arg for keyword in call.keywords]
+        if call.args or None in names or len(set(names)) < len(names):
+            raise ValueError("no names, or one twice")
         return name, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError) as error:
         raise MethodError(
@@ -72,11 +75,13 @@ def checked(name: str, usual: Mapping[str, Any], given: Mapping[str, Any]) -> di
 
 def _fitting(name: str, option: str, usual: Any, value: Any) -> Any:
     kind = type(usual)
+    if isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST:
+        raise MethodError(f"{name}({option}={value!r:.40}): give a finite number of at most 18 digits.")
     if usual is None or (value is None and kind is str):
         return value
     if kind is float and type(value) is int:
         return float(value)
-    if type(value) is not kind or value != value:
+    if type(value) is not kind:
         raise MethodError(
             f"{name}({option}={value!r}): give a {kind.__name__} here, like the usual {usual!r}."
         )

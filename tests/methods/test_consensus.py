@@ -5,6 +5,7 @@ import torch
 from nets import Block, inputs_for, model_of, only
 
 from interp.methods import attribute
+from interp.methods.applying import stages_before
 from interp.methods.consensus import consensus_cam
 from interp.methods.fusing import enlarged
 
@@ -62,3 +63,10 @@ def test_it_rests_on_one_pass_through_all_stages():
     evidence = [raw[0, name, "hires-cam(contrast=True)"].unsqueeze(1) for name in names]
     wanted = consensus_cam(evidence, [torch.ones_like(each) for each in evidence])
     torch.testing.assert_close(got, wanted)
+
+
+def test_stages_that_run_after_a_call_of_a_reused_module_are_not_before_it():
+    table = model_of(Block(), size=(24, 24)).layers
+    assert table["relu"].calls == 2
+    assert stages_before("relu@0", table) == ()
+    assert stages_before("relu@1", table) == stages_before("relu", table) == ("stem",)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from nets import PooledLinear, inputs_for, model_of, only
 
+from interp.layers import LayerError
 from interp.methods import INPUT, MethodError, attribute, get, method
 from interp.methods import registry as registered
 
@@ -82,6 +83,9 @@ def test_options_are_given_to_the_function_and_counted(counting):
         ("counting(5)", "cannot be read"),
         ("counting(times=__import__('os'))", "cannot be read"),
         ("counting(times=)", "cannot be read"),
+        ("counting(times=1, times=2)", "cannot be read"),
+        ("counting(share=1e999)", "finite number"),
+        ("counting(seed=100000000000000000000)", "at most 18 digits"),
         ("counting(**{'times': 1})", "cannot be read"),
         ("counting(times=1", "there is no method"),
         ("grad-cam(nothing=1)", "no option 'nothing'"),
@@ -100,3 +104,5 @@ def test_a_map_on_the_input_needs_no_layer(counting):
     assert found[0, INPUT, "counting"].shape == (1, 9, 11)
     again = attribute(model, inputs_for(model), 1, ["counting"], [INPUT]).maps
     assert list(again) == list(found)
+    with pytest.raises(LayerError, match="no layer 'nowhere'"):
+        attribute(model, inputs_for(model), 1, ["counting"], ["nowhere"])
