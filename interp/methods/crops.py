@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import torch
 import torch.nn.functional as F
 
 from interp.logits import LogitTarget
 from interp.methods.fusing import share_of_peak
-from interp.methods.probe import Probe
+from interp.methods.probe import AT_ONCE, Probe
 from interp.methods.registry import Method, MethodError
 
 MOST_SCALES = 12
@@ -58,10 +60,10 @@ def scaled_and_slid(probe: Probe, *, base: Method, scales: int) -> torch.Tensor:
         raise MethodError(f"{base.name}(sess={scales}): windows slide over pictures, and over nothing else.")
     height, width = probe.inputs.shape[2:]
     crops = crops_of(scales, (height, width))
-    windows = torch.cat([_cut(probe.inputs, crop) for crop in crops])
-    rates = _rated(probe, windows)
+    rates = _rated(probe, crops)
     best = rates.argsort(descending=True, stable=True)[:KEPT].sort().values
-    maps = probe.maps(base, windows[best]).float().cpu()
+    windows = torch.cat(list(_cut(probe.inputs, [crops[index] for index in best.tolist()])))
+    maps = probe.maps(base, windows).float().cpu()
     rates = rates[best].float().cpu()
     weights = rates / rates.max() if rates.max() > 0 else torch.ones_like(rates)
     share = share_of_peak(maps) * weights[:, None, None]
@@ -76,16 +78,24 @@ def scaled_and_slid(probe: Probe, *, base: Method, scales: int) -> torch.Tensor:
     return (placed.sum(0) / (placed > 0).sum(0).clamp(min=1)).to(probe.inputs.device)
 
 
-def _cut(inputs: torch.Tensor, crop: Crop) -> torch.Tensor:
+def _cut(inputs: torch.Tensor, crops: Sequence[Crop]) -> Iterator[torch.Tensor]:
+    """Yield the windows one after the other; each enlargement is made once and kept no longer than needed."""
     height, width = inputs.shape[2:]
-    if crop.size != (height, width):
-        inputs = F.interpolate(inputs, crop.size, mode="bilinear", align_corners=False)
-    return inputs[:, :, crop.top : crop.top + height, crop.left : crop.left + width]
+    for size, own in groupby(crops, key=lambda crop: crop.size):
+        enlarged = inputs
+        if size != (height, width):
+            enlarged = F.interpolate(inputs, size, mode="bilinear", align_corners=False)
+        for crop in own:
+            window = enlarged[:, :, crop.top : crop.top + height, crop.left : crop.left + width]
+            yield window.clone()  # a view would keep the whole enlargement alive
 
 
-def _rated(probe: Probe, windows: torch.Tensor) -> torch.Tensor:
+def _rated(probe: Probe, crops: Sequence[Crop]) -> torch.Tensor:
     """Return the target's probability in each window; of a callable the positive part of its score."""
-    outputs = probe.outputs(windows)
+    windows = _cut(probe.inputs, crops)
+    outputs = torch.cat(
+        [probe.outputs(torch.cat(list(islice(windows, AT_ONCE)))) for _ in range(0, len(crops), AT_ONCE)]
+    )
     if not isinstance(probe.target, LogitTarget):
         return probe.ask(outputs).clamp(min=0)
     odds = outputs.double() if outputs.device.type != "mps" else outputs.float()

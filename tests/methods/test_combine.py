@@ -12,7 +12,7 @@ from interp import targets
 from interp.dense import RegionTarget
 from interp.logits import LogitTarget
 from interp.methods import INPUT, MethodError, attribute, get
-from interp.methods.crops import crops_of
+from interp.methods.crops import _cut, crops_of
 from interp.methods.fusing import FUSIONS, over_range, share_of_peak
 
 STAGES = ["one", "two", "three", "four"]
@@ -260,6 +260,21 @@ def test_crops_cover_the_picture_at_every_scale():
                     assert crop.left + size[1] <= width
                     covered[crop.top : crop.top + size[0], crop.left : crop.left + size[1]] = 1
             assert covered.all()
+
+
+def test_windows_keep_no_enlargement_alive(monkeypatch):
+    made = []
+    interpolate = F.interpolate
+    monkeypatch.setattr(F, "interpolate", lambda *a, **k: made.append(interpolate(*a, **k)) or made[-1])
+    inputs = inputs_for(model_of(Mirrored(), size=(16, 12)))
+    crops = crops_of(5, (16, 12))
+    windows = list(_cut(inputs, crops))
+    assert len(made) == 4
+    larger = {tuple(each.shape[2:]): each for each in [inputs, *made]}
+    for crop, window in zip(crops, windows, strict=True):
+        assert window.untyped_storage().nbytes() == window.nbytes
+        wanted = larger[crop.size][:, :, crop.top : crop.top + 16, crop.left : crop.left + 12]
+        assert torch.equal(window, wanted)
 
 
 def test_sess_at_one_scale_is_the_map_over_its_maximum():
