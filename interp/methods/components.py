@@ -29,10 +29,16 @@ def fem(activation: torch.Tensor, *, deviations: float = 2.0) -> torch.Tensor:
     """Return where channels stand out, counted by their means: the Feature Explanation Method.
 
     Each channel becomes 1 where it lies more than `deviations` standard deviations above its mean. A channel
-    without any deviation stands out nowhere.
+    without any deviation stands out nowhere. Of n positions none lies more than `√(n − 1)` above.
     """
     if not 0 <= deviations < math.inf:
         raise MethodError(f"fem(deviations={deviations!r}): give 0 or more; the paper takes 2.")
+    positions = math.prod(activation.shape[2:])
+    if deviations >= math.sqrt(positions - 1):
+        raise MethodError(
+            f"fem(deviations={deviations!r}): the layer has {positions} positions, and none can stand out "
+            "that far. Choose an earlier layer, or fewer deviations."
+        )
     std, mean = torch.std_mean(activation, grid_of(activation), correction=0, keepdim=True)
     # Rounding makes a flat channel's deviation a little more or less than 0.
     noise = 16 * torch.finfo(activation.dtype).eps * activation.abs().amax(grid_of(activation), keepdim=True)

@@ -425,7 +425,7 @@ def test_progress_only_goes_forward():
 def test_every_method_on_a_layer_can_be_augmented(method):
     model = model_of(Stages(), size=(8, 12))
     name = get(method, augment=True).name
-    found = map_of(model, inputs_for(model, 1), name, layer="four")
+    found = map_of(model, inputs_for(model, 1), name, layer="three")
     assert found.isfinite().all()
 
 

@@ -1,5 +1,7 @@
 """Maps of activations alone, and of the principal component of gradients times activations."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -93,10 +95,25 @@ def test_fem_by_hand():
     wanted = torch.zeros(3, 4)
     wanted[1, 2] = 1.0
     assert torch.equal(get("fem").function(activation)[0], wanted)
-    assert torch.equal(get("fem", deviations=3.4).function(activation)[0], torch.zeros(3, 4))
+    assert torch.equal(get("fem", deviations=3.3).function(activation)[0], wanted)  # √11 is 3.32
     assert torch.equal(get("fem").function(-activation)[0], torch.zeros(3, 4))
     with pytest.raises(MethodError, match="deviations"):
         get("fem", deviations=-1.0).function(activation)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (5,), (1, 1), (1, 2, 2)])
+def test_fem_refuses_layers_where_nothing_can_stand_out(shape):
+    activation = torch.zeros(1, 1, *shape)
+    activation.view(-1)[0] = 1.0
+    with pytest.raises(MethodError, match=f"the layer has {math.prod(shape)} positions"):
+        get("fem").function(activation)
+    if math.prod(shape) > 1:
+        fewer = 0.99 * math.sqrt(math.prod(shape) - 1)
+        assert get("fem", deviations=fewer).function(activation).count_nonzero() == 1
+
+
+def test_fem_of_many_deviations_can_be_combined():
+    assert get("fem", deviations=5.0, eigen=True).function(random(1, 3, 7, 7)).shape == (1, 7, 7)
 
 
 @pytest.mark.parametrize("name", ["random", "random-cam"])

@@ -332,7 +332,9 @@ def test_all_methods_on_the_default_layer_of_tiny_nets(height, width, channels, 
     model = model_of(net, size=(height, width))
     inputs = inputs_for(model, batch)
     layer = model.default_layer
-    for (_, name, method), found in attribute(model, inputs, None, EVERY).maps.items():
+    # Of five positions none lies two standard deviations above the mean, and fem says so.
+    methods = [method for method in EVERY if method != "fem" or height * width > 5]
+    for (_, name, method), found in attribute(model, inputs, None, methods).maps.items():
         assert name == (layer if get(method).place == "layer" else INPUT)
         assert found.shape == (batch, height, width), method
         assert found.dtype == torch.float32
