@@ -81,7 +81,8 @@ def grad_cam_plus_plus(activation: torch.Tensor, gradient: torch.Tensor) -> torc
 
     `g²` is cancelled, so no epsilon decides what a small gradient is worth. The paper assumes activations
     of a ReLU, whose denominator is at least 2; where other activations make it 0 or less, `α` has no
-    meaning and the position weighs 0.
+    meaning and the position weighs 0. The normalised map, too, depends on the unit of the target: that of
+    twice the score is another.
     """
     denominator = 2 + gradient * activation.sum(grid_of(activation), keepdim=True)
     weights = torch.where(denominator > 0, gradient.clamp(min=0) / denominator, 0)

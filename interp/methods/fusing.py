@@ -68,7 +68,7 @@ def refine_cam(activations: Sequence[torch.Tensor], gradients: Sequence[torch.Te
     """Return the product of the stages' Grad-CAM++ maps, each over its own range, and so is the product.
 
     The same as `grad-cam-plus-plus(fuse="refine")`; there for every other method too. One pass forward and
-    one back serve all stages.
+    one back serve all stages. As of Grad-CAM++, the normalised map depends on the unit of the target.
     """
     maps = [grad_cam_plus_plus(a, g) for a, g in zip(activations, gradients, strict=True)]
     return FUSIONS["refine"](maps)

@@ -13,6 +13,7 @@ from interp.logits import CallableTarget, LogitTarget
 from interp.methods.applying import in_full
 from interp.methods.attention import explicit
 from interp.methods.cam import grad_cam, grid_of
+from interp.methods.checks import check_graph
 from interp.methods.probe import Probe
 from interp.methods.registry import get, method
 from interp.methods.spelling import MethodError
@@ -63,7 +64,7 @@ def shapley_cam(probe: Probe, *, utility: str = "score") -> torch.Tensor:
             score = probe.ask(output)
             if utility == "rest":
                 score = score + probe.ask(_log_probabilities(output, probe.model.activation))
-        gradient, bent = _with_hessian(score, activation, probe.layer)
+        gradient, bent = _with_hessian(probe, score, activation)
     change = in_full(gradient) - in_full(bent) / 2
     values, slopes = (probe.laid_out(probe.layer, each) for each in (in_full(activation.detach()), change))
     return grad_cam(values, slopes)[0]
@@ -76,14 +77,18 @@ def _log_probabilities(output: torch.Tensor, activation: str) -> torch.Tensor:
 
 
 def _with_hessian(
-    score: torch.Tensor, activation: torch.Tensor, layer: str
+    probe: Probe, score: torch.Tensor, activation: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the gradient of the score and the product of its Hessian with the activation."""
     with torch.inference_mode(False), torch.enable_grad():
+        apart = f"the target does not depend on layer {probe.layer!r}. Choose another layer."
+        if not score.requires_grad:
+            check_graph(probe.module, probe.inputs)
+            raise CaptureError(apart)
         try:
             (gradient,) = torch.autograd.grad(score.sum(), activation, create_graph=True, allow_unused=True)
             if gradient is None:
-                raise CaptureError(f"the target does not depend on layer {layer!r}. Choose another layer.")
+                raise CaptureError(apart)
             if not gradient.requires_grad:
                 return gradient, torch.zeros_like(gradient)  # the score is linear in the layer
             along = (gradient * activation.detach()).sum()
@@ -170,7 +175,8 @@ def smooth_grad_cam_plus_plus(
 
     `E` is the mean over the same `samples` noisy inputs for all four; `noise` is σ as a share of the input's
     range. Without noise it is Grad-CAM++, and as there a position with a denominator of 0 or less weighs 0.
-    torchcam takes `E g²` and `E g³` of all draws, `g` of the last one and `A` of the clean picture.
+    torchcam takes `E g²` and `E g³` of all draws, `g` of the last one and `A` of the clean picture. As of
+    Grad-CAM++, the normalised map depends on the unit of the target.
     """
     if not 1 <= samples <= 1000:
         raise MethodError(f"smooth-grad-cam-plus-plus(samples={samples!r}): give 1 to 1000.")
