@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 OFFLINE = "efficientnet_lite0"
@@ -13,6 +16,21 @@ OFFLINE = "efficientnet_lite0"
 
 class ModelError(ValueError):
     """A model could not be found, loaded or saved; the message says why and what would work."""
+
+
+_BUILDING = threading.RLock()
+
+
+@contextmanager
+def chance_kept() -> Iterator[None]:
+    """Build networks inside and leave torch's random numbers to the caller as they were.
+
+    For networks whose first weights are replaced by trained ones. Weights that stay as they are drawn belong
+    to the caller's seed. Nothing in torchvision or timm draws from Python's or NumPy's generator.
+    """
+    # Of two at a time the later would bring back a state from amid the other's weights.
+    with _BUILDING, torch.random.fork_rng(devices=[]):
+        yield
 
 
 def build_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:

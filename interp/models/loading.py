@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 from interp.images import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from interp.layers import main_output
 from interp.models.architecture import Architecture
-from interp.models.builders import OFFLINE, ModelError, torchvision_names
+from interp.models.builders import OFFLINE, ModelError, chance_kept, torchvision_names
 from interp.models.calling import Extras, Selector
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
@@ -159,7 +160,8 @@ def _find(
             "Learner or an nn.Module."
         )
     text = str(source)
-    model = _named(text, weights)
+    with nullcontext() if weights is None else chance_kept():
+        model = _named(text, weights)
     try:
         path = Path(source).expanduser()
         is_folder = path.is_dir()

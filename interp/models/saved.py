@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_model
 from interp.files import write_whole
 from interp.images import Preprocess, PreprocessError
 from interp.models.architecture import Architecture
-from interp.models.builders import ModelError
+from interp.models.builders import ModelError, chance_kept
 from interp.models.image_model import Activation, ImageModel, Task
 from interp.models.labels import Labels
 
@@ -103,7 +103,8 @@ def load_folder(folder: str | Path) -> ImageModel:
         raise ModelError(f"{folder.name}/model.json is not a model description ({error}).") from error
     if task not in get_args(Task) or activation not in get_args(Activation):
         raise ModelError(f"{folder.name}/model.json: task {task!r} or activation {activation!r} is unknown.")
-    module = architecture.build()
+    with chance_kept():
+        module = architecture.build()
     _fill(module, folder / "model.safetensors")
     return ImageModel(module, preprocess, name, labels, task, activation, architecture)
 

@@ -1,7 +1,9 @@
 """One door for everything: names, folders, modules, pickles; and sentences for all else."""
 
 import pickle
+import random
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -192,6 +194,31 @@ def test_weights_from_a_file(tmp_path, name, ending):
     model = interp.load(name, weights=path)
     assert model.weights_hash() == wanted.weights_hash()
     assert model.origin == {"source": name, "weights": str(path)}
+
+
+def test_loading_trained_weights_leaves_the_callers_chance_alone(tmp_path):
+    saved = interp.load("timm:test_resnet", weights=None)
+    save_file(saved.module.state_dict(), tmp_path / "w.safetensors")
+    saved.save(tmp_path / "folder")
+    torch.manual_seed(7)
+    states = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].copy()
+    interp.load("efficientnet_lite0")
+    interp.load("timm:test_resnet", weights=tmp_path / "w.safetensors")
+    interp.load(tmp_path / "folder")
+    interp.models.load_folder(tmp_path / "folder")
+    interp.explain("efficientnet_lite0", "sample_images/cat_small.jpg")
+    with pytest.raises(ModelError, match="nor a file"):
+        interp.load("timm:test_resnet", weights=tmp_path / "none.pth")
+    assert random.getstate() == states[0]
+    assert torch.equal(torch.get_rng_state(), states[1])
+    assert (np.random.get_state()[1] == states[2]).all()
+
+
+def test_untrained_weights_are_of_the_callers_seed():
+    torch.manual_seed(7)
+    one, other = (interp.load("timm:test_resnet", weights=None).weights_hash() for _ in range(2))
+    torch.manual_seed(7)
+    assert one == interp.load("timm:test_resnet", weights=None).weights_hash() != other
 
 
 def test_no_weights_are_no_weights(default_model):
