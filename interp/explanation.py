@@ -21,6 +21,7 @@ from interp.files import write_whole
 from interp.images import Box
 from interp.images.pixels import pixels_hash
 from interp.methods import Method
+from interp.methods.applying import parts_of
 from interp.models import ImageModel, Prediction
 from interp.targets import CallableTarget, Target
 from interp.views import (
@@ -121,8 +122,14 @@ class Explanation:
     def caption(self) -> str:
         """Method, layer, native size and model, and the method's notes, for under the title."""
         size = "×".join(map(str, self.map.shape))
-        place = self.layer if self.method.stages == 1 else f"stages to {self.layer}"
-        return " · ".join((self.method.title, place, size, self.model.name, *self.notes))
+        return " · ".join((self.method.title, self._place, size, self.model.name, *self.notes))
+
+    @property
+    def _place(self) -> str:
+        if self.method.stages == 1:
+            return self.layer
+        first = parts_of(self.method, self.layer, self.model.layers)[0]
+        return self.layer if first == self.layer else f"{first} … {self.layer}"
 
     def heat(
         self,

@@ -34,7 +34,7 @@ def test_explain_writes_one_picture_or_a_grid_and_remakes_it(tmp_path):
     done = interp("explain", SAMPLES / "cat.jpg", "--save", "png", "--save", "json", "--out", out)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in out.iterdir()) == ["cat.json", "cat.png"]
-    assert "Consensus-CAM · stages to bn2 · 56×56 · efficientnet_lite0" in done.stdout
+    assert "Consensus-CAM · blocks.1 … bn2 · 56×56 · efficientnet_lite0" in done.stdout
     again = interp("remake", out / "cat.json", "--out", tmp_path / "again.png")
     assert again.returncode == 0, again.stderr
     assert "the same map again" in again.stdout

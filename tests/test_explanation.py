@@ -92,7 +92,7 @@ def test_other_endings_are_refused(one, tmp_path, name):
 
 def test_words(one):
     assert one.title == f"b  {100 * one.probability:.1f} %"
-    assert one.caption == f"Consensus-CAM · stages to {one.layer} · 16×16 · net"
+    assert one.caption == f"Consensus-CAM · early … {one.layer} · 16×16 · net"
     coarse = interp.explain(one.model, noise(), "b", "grad-cam")
     assert coarse.caption == f"Grad-CAM · {one.layer} · 8×8 · net"
     assert one.title in repr(one)
