@@ -45,7 +45,9 @@ def by_hand(net, picture, target=1, *, steps=(1.0,), softmax=True):
 
 
 def close(got, wanted):
+    """Whether two maps are the same; raises with the largest difference where they are not."""
     torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-7)
+    return True
 
 
 def test_score_cam_is_the_loop_over_channels_and_constant_ones_weigh_nothing():
@@ -55,8 +57,8 @@ def test_score_cam_is_the_loop_over_channels_and_constant_ones_weigh_nothing():
     found = found_of(model, inputs, "score-cam")
     increases = found_of(model, inputs, "score-cam(weights='increase')")
     for row, picture in enumerate(inputs):
-        close(found[row], by_hand(net, picture))
-        close(increases[row], by_hand(net, picture, softmax=False))
+        assert close(found[row], by_hand(net, picture))
+        assert close(increases[row], by_hand(net, picture, softmax=False))
 
 
 def test_the_authors_weights_are_the_increase_of_a_probability():
@@ -73,7 +75,7 @@ def test_the_authors_weights_are_the_increase_of_a_probability():
         def forward(self, x):
             return net(x).softmax(1)
 
-    close(got[0], by_hand(Probability(), inputs[0], 2, softmax=False))
+    assert close(got[0], by_hand(Probability(), inputs[0], 2, softmax=False))
 
 
 def test_masks_lie_on_the_input_of_a_network_that_makes_it_smaller():
@@ -82,7 +84,7 @@ def test_masks_lie_on_the_input_of_a_network_that_makes_it_smaller():
     net.conv = nn.Conv2d(3, 5, 3, stride=3).double()
     model = model_of(net, size=(20, 26))
     inputs = inputs_for(model, 1)
-    close(found_of(model, inputs, "score-cam")[0], by_hand(net, inputs[0]))
+    assert close(found_of(model, inputs, "score-cam")[0], by_hand(net, inputs[0]))
 
 
 def test_the_chosen_channels_are_those_with_most_variance_or_the_largest_part_of_the_score():
@@ -100,14 +102,14 @@ def test_the_chosen_channels_are_those_with_most_variance_or_the_largest_part_of
             scores = net(((some - low) / (high - low))[:, None] * picture)[:, 1].detach()
             return torch.einsum("k,khw->hw", scores.softmax(0), some)
 
-        close(found_of(model, inputs, f"score-cam(channels=2, by='{by}')")[0], chosen(inputs))
+        assert close(found_of(model, inputs, f"score-cam(channels=2, by='{by}')")[0], chosen(inputs))
 
 
 def test_as_many_groups_as_channels_are_the_channels():
     model = model_of(PooledLinear(channels=6))
     inputs = inputs_for(model, 2)
-    close(found_of(model, inputs, "score-cam(groups=6)"), found_of(model, inputs, "score-cam"))
-    close(found_of(model, inputs, "score-cam(groups=50)"), found_of(model, inputs, "score-cam"))
+    assert close(found_of(model, inputs, "score-cam(groups=6)"), found_of(model, inputs, "score-cam"))
+    assert close(found_of(model, inputs, "score-cam(groups=50)"), found_of(model, inputs, "score-cam"))
 
 
 @pytest.mark.parametrize("weights", ["softmax", "increase"])
@@ -131,8 +133,8 @@ def test_ss_cam_without_noise_and_is_cam_of_one_step_are_score_cam():
     model = model_of(Silent())
     inputs = inputs_for(model, 2)
     wanted = found_of(model, inputs, "score-cam")
-    close(found_of(model, inputs, "ss-cam(std=0, samples=3)"), wanted)
-    close(found_of(model, inputs, "is-cam(samples=1)"), wanted)
+    assert close(found_of(model, inputs, "ss-cam(std=0, samples=3)"), wanted)
+    assert close(found_of(model, inputs, "is-cam(samples=1)"), wanted)
 
 
 def test_is_cam_is_the_mean_over_the_way_from_the_empty_picture():
@@ -140,7 +142,7 @@ def test_is_cam_is_the_mean_over_the_way_from_the_empty_picture():
     model = model_of(net)
     inputs = inputs_for(model, 1)
     got = found_of(model, inputs, "is-cam(samples=4)")[0]
-    close(got, by_hand(net, inputs[0], steps=(0.25, 0.5, 0.75, 1.0)))
+    assert close(got, by_hand(net, inputs[0], steps=(0.25, 0.5, 0.75, 1.0)))
 
 
 def test_ss_cam_has_its_own_noise():
@@ -163,7 +165,7 @@ def test_ss_cam_noise_follows_the_scale_of_the_layer():
         large.conv.bias.mul_(10)
         large.fc.weight.div_(10)
     inputs = inputs_for(model_of(net), 1)
-    close(
+    assert close(
         found_of(model_of(large), inputs, "ss-cam(samples=3)"),
         10 * found_of(model_of(net), inputs, "ss-cam(samples=3)"),
     )
