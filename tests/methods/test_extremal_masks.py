@@ -71,6 +71,16 @@ def test_the_area_is_held(area):
     assert float(found.mean()) == pytest.approx(area, abs=0.05)
 
 
+@pytest.mark.parametrize(("steps", "missed"), [(3, True), (200, False)])
+def test_an_area_that_is_missed_is_said(steps, missed):
+    model = model_of(Patch(*PLACES[0]), size=SIZE)
+    name = f"extremal-perturbation(baseline='zero', steps={steps}, area=0.1)"
+    found = attribute(model, bright(model), 0, [name])
+    area = float(only(found.maps, name).mean())
+    assert (abs(area - 0.1) > 0.01) == missed
+    assert [*found.notes.values()] == ([((f"area {area:.2g}",),)] if missed else [])
+
+
 def test_the_unit_of_the_score_does_not_matter():
     model = model_of(Patch(*PLACES[0]).double(), size=SIZE)
     inputs = bright(model)
@@ -98,7 +108,7 @@ def test_what_a_blur_leaves_of_a_flat_picture_is_the_picture():
         ("area=1.5", "part of the picture"),
         ("steps=0", "steps=0"),
         ("variant='keep'", "preserve or delete"),
-        ("baseline='noise'", "zero, mean, blur"),
+        ("baseline='noise'", "black, white, zero, mean, blur"),
     ],
 )
 def test_options_that_do_not_fit(options, said):
