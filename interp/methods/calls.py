@@ -17,10 +17,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import BackwardCFunction
+from torch.nn.modules._functions import BackwardHookFunction
 from torch.overrides import TorchFunctionMode
 
 from interp.capture.structure import tensors_in
 from interp.methods.applying import in_full
+from interp.methods.perturbing import depending
 from interp.methods.probe import Probe
 from interp.methods.spelling import MethodError
 
@@ -139,7 +142,9 @@ class Calls(nn.Module):
     """The target's score for each picture of a batch, by a network whose calls are sub-modules.
 
     Attributes:
-        uncovered: functions that are not linear and for which nothing stands, with the first layer of each.
+        own: names of the `torch.autograd.Function`s that the network brings: what they compute is not seen.
+        uncovered: functions that are not linear and for which nothing stands, with the first layer of each;
+            also those of `own`, without a layer.
 
     Args:
         probe: whose network, picture and target; one pass over its picture finds the calls.
@@ -169,8 +174,11 @@ class Calls(nn.Module):
         self._tracing = True
         self._layers: list[str] = []
         with _layers(probe.module, self._layers):
-            score = self(in_full(probe.inputs).clone().requires_grad_()).detach()
+            score = self(in_full(probe.inputs).clone().requires_grad_())
         self._tracing = False
+        self.own = frozenset(_own_functions(score))
+        self.uncovered |= dict.fromkeys(_own_functions(score), "")
+        score = score.detach()
         wanted = in_full(probe.ask(probe.output))
         slack = max(1e-4, 16 * torch.finfo(probe.output.dtype).eps) * float(probe.output.abs().max())
         if not torch.allclose(score, wanted, rtol=1e-3, atol=slack, equal_nan=True):
@@ -188,7 +196,7 @@ class Calls(nn.Module):
         if score is None:
             assert self.target is not None
             score = self.target(output.clone())
-        return depending(in_full(score))
+        return depending(in_full(score), self._probe)
 
     def run(self, function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Return what a call gives, by what stands for it."""
@@ -238,15 +246,19 @@ class _Watching(TorchFunctionMode):
         return self._calls.run(func, args, kwargs or {})
 
 
-def depending(score: torch.Tensor) -> torch.Tensor:
-    """Return the score, if it depends on the picture.
-
-    Raises:
-        MethodError: it does not.
-    """
-    if torch.is_grad_enabled() and not score.requires_grad:
-        raise MethodError("the target does not depend on the picture, so nothing can be said of its pixels.")
-    return score
+def _own_functions(score: torch.Tensor) -> list[str]:
+    """Return the names of all `torch.autograd.Function`s in a graph but torch's own for hooks on modules."""
+    pending, seen, found = [score.grad_fn], set[Any](), dict[str, None]()
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        pending += [each for each, _ in node.next_functions]
+        own = isinstance(node, BackwardCFunction)
+        if own and getattr(node, "_forward_cls", None) is not BackwardHookFunction:
+            found[type(node).__name__.removesuffix("Backward")] = None
+    return list(reversed(found))  # the first in the network first
 
 
 def shell(kind: type[nn.Module], function: Function) -> nn.Module:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from interp.capture import CaptureError, record
+from interp.capture import record
 from interp.methods.applying import in_full
 from interp.methods.biases import biases_of, has_closed_form
 from interp.methods.fusing import enlarged
+from interp.methods.perturbing import refuse
 from interp.methods.probe import Probe
 from interp.methods.registry import INPUT, method
 
@@ -111,10 +112,10 @@ def terms(probe: Probe) -> Iterator[tuple[str, torch.Tensor]]:
             for call, bias in zip(recording.calls(name), biases[name], strict=True)
             if bias is not None
         ]
-        if not score.requires_grad:
-            raise CaptureError("the target does not depend on the input.")
         wanted = [inputs, *(call for _, call, _ in calls)]
-        gradients = torch.autograd.grad(score.sum(), wanted, allow_unused=True)
+        gradients = torch.autograd.grad(score.sum(), wanted, allow_unused=True) if score.requires_grad else []
+    if not gradients or gradients[0] is None:
+        refuse(probe)
     unknown = [
         name
         for name, part in named.items()

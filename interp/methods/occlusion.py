@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from interp.methods.perturbing import picture, replacement, scored
+from interp.methods.perturbing import Baseline, picture, replacement, scored
 from interp.methods.probe import Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError
@@ -42,7 +42,7 @@ def _passes(options: Mapping[str, Any]) -> float:
     passes=_passes,
 )
 def occlusion(
-    probe: Probe, *, window: float = 0.2, stride: float = 0.1, baseline: str = "zero"
+    probe: Probe, *, window: float = 0.2, stride: float = 0.1, baseline: Baseline = "zero"
 ) -> torch.Tensor:
     """Return at each position the mean drop of the score over the windows that cover it.
 
@@ -52,8 +52,8 @@ def occlusion(
         probe: of one picture.
         window: side of the square window: below 1 in sides of the picture (the shorter one), else in pixels.
         stride: from one window to the next, likewise; at most `window`.
-        baseline: what comes in its place: `zero` of the normalised input, the picture's `mean` colour, or
-            a `blur` of the picture.
+        baseline: what comes in its place: `zero` of the normalised input, the picture's `mean` colour, a
+            `blur` of the picture, `black` or `white`.
     """
     given = picture(probe)
     side = min(given.shape[2:])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 import torch
 import torch.nn.functional as F
 
 from interp.methods.applying import in_full
 from interp.methods.cam import grid_of
+from interp.methods.checks import check_graph
 from interp.methods.probe import Probe
 from interp.methods.spelling import MethodError
 
-Baseline = Literal["zero", "mean", "blur"]
+Baseline = Literal["black", "white", "zero", "mean", "blur"]
+"""What a picture without content is, the same words in every method: see `replacement`."""
 
 _BLUR = 20 / 224  # σ of a blur that leaves no detail, in short sides: Fong et al., ICCV 2019
 
@@ -56,25 +58,71 @@ def scored(
     return torch.cat(found) if found else in_full(probe.inputs.new_zeros(0))
 
 
+def depending(score: torch.Tensor, probe: Probe) -> torch.Tensor:
+    """Return the score, if it depends on the picture.
+
+    Raises:
+        CaptureError, MethodError: it does not.
+    """
+    if torch.is_grad_enabled() and not score.requires_grad:
+        refuse(probe)
+    return score
+
+
+def refuse(probe: Probe) -> NoReturn:
+    """Say why no gradient reaches the picture.
+
+    Raises:
+        CaptureError: the network's output never carries one.
+        MethodError: the target's score does not.
+    """
+    check_graph(probe.module, probe.inputs)
+    raise MethodError("the target does not depend on the picture, so nothing can be said of its pixels.")
+
+
 def picture(probe: Probe) -> torch.Tensor:
     """Return the input `(1, C, *size)`, in full precision and free of inference mode."""
     return in_full(probe.inputs.clone())
 
 
 def replacement(probe: Probe, kind: str, title: str) -> torch.Tensor:
-    """Return what stands where the picture is taken away, `(1, C, *size)`.
+    """Return a picture without content, or what stands where the picture is taken away, `(1, C, *size)`.
 
-    `zero` is 0 of the normalised input, `mean` the picture's own mean colour, `blur` the picture without
-    any detail.
+    `black` and `white` are the colours, `zero` is 0 of the normalised input, which is the mean colour of the
+    training pictures, `mean` the picture's own mean colour, `blur` the picture without any detail. Where the
+    input is no picture, `black` is 0, too, and nothing is white.
+
+    Raises:
+        MethodError: there is no such baseline.
     """
     given = picture(probe)
+    pictures = probe.model.input_shape is None
+    if kind == "black" and not pictures:
+        return torch.zeros_like(given)
+    if kind in ("black", "white") and pictures:
+        return levels(probe)[kind == "white"].expand_as(given).clone()
     if kind == "zero":
         return torch.zeros_like(given)
     if kind == "mean":
         return given.mean(grid_of(given), keepdim=True).expand_as(given)
     if kind == "blur":
         return blurred(given, _BLUR * min(given.shape[2:]))
-    raise MethodError(f"{title}(baseline={kind!r}): give {', '.join(get_args(Baseline))}.")
+    known = [name for name in get_args(Baseline) if pictures or name != "white"]
+    raise MethodError(f"{title}(baseline={kind!r}): give {', '.join(known)}.")
+
+
+def levels(probe: Probe) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the input's lowest and highest values, `(1, C, 1 …)`: black and white of a picture.
+
+    Where the input is no picture, no preprocessing knows them; then they are its own.
+    """
+    given = picture(probe)
+    if probe.model.input_shape is not None:
+        return given.amin(grid_of(given), keepdim=True), given.amax(grid_of(given), keepdim=True)
+    shape = (1, -1, *[1] * (given.dim() - 2))
+    settings = probe.model.preprocess
+    mean, std = (given.new_tensor(each).view(shape) for each in (settings.mean, settings.std))
+    return -mean / std, (1 - mean) / std
 
 
 def blurred(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -82,14 +130,16 @@ def blurred(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
     if sigma <= 0:
         return pictures
     radius = math.ceil(3 * sigma)
-    offsets = torch.arange(-radius, radius + 1, device=pictures.device, dtype=pictures.dtype)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    offsets = torch.arange(-radius, radius + 1)
+    kernel = torch.exp(-0.5 * (offsets.double() / sigma) ** 2)
     kernel = kernel / kernel.sum()
     for side in grid_of(pictures):
+        # What each row and column becomes, as a matrix: made on the CPU, and no larger than the picture.
         length = pictures.shape[side]
-        places = torch.arange(-radius, length + radius, device=pictures.device).clamp(0, length - 1)
-        wide = pictures.index_select(side, places)
-        pictures = wide.unfold(side, len(kernel), 1) @ kernel
+        places = (torch.arange(length)[:, None] + offsets).clamp(0, length - 1)
+        weights = torch.zeros(length, length, dtype=torch.float64)
+        weights = weights.scatter_add_(1, places, kernel.expand(length, -1)).to(pictures.dtype)
+        pictures = torch.tensordot(pictures, weights.to(pictures.device), ([side], [1])).movedim(-1, side)
     return pictures
 
 
@@ -107,6 +157,6 @@ def stretched(maps: torch.Tensor) -> torch.Tensor:
 
 
 def at_least(title: str, option: str, value: float, least: float) -> None:
-    """Raise a `MethodError` that names the option if its value is below `least`."""
-    if not value >= least:
+    """Raise a `MethodError` that names the option unless its value is so large, and finite."""
+    if not least <= value < math.inf:
         raise MethodError(f"{title}({option}={value!r}): give {least:g} or more.")

@@ -8,6 +8,7 @@ here, from a generator of its own.
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,15 +17,11 @@ from typing import Any
 import torch
 
 from interp.methods.applying import in_full
-from interp.methods.calls import depending
+from interp.methods.perturbing import Baseline, at_least, at_once, depending, levels, replacement
 from interp.methods.probe import Probe
 from interp.methods.registry import method
-from interp.methods.spelling import MethodError
 
-AT_ONCE = 8
-BLACK = "black"
-_LEVELS = {BLACK: 0.0, "white": 1.0}
-BASELINES = (*_LEVELS, "mean", "blur")
+_LOADING = threading.Lock()
 
 
 @functools.cache
@@ -32,8 +29,10 @@ def captum_attr() -> Any:
     """Return `captum.attr`, which takes a second to import."""
     from captum import attr
 
-    # Said of every use, to people who know that hooks are set and removed.
-    warnings.filterwarnings("ignore", message="Setting (forward, )?backward hooks", category=UserWarning)
+    # Said of every use, to people who know that hooks are set and removed. By captum's modules only.
+    said = "Setting (forward, )?backward hooks"
+    with _LOADING:
+        warnings.filterwarnings("ignore", message=said, category=UserWarning, module=r"captum\.")
     return attr
 
 
@@ -49,7 +48,7 @@ def asked(probe: Probe) -> Callable[[torch.Tensor], torch.Tensor]:
 
     def score(inputs: torch.Tensor) -> torch.Tensor:
         # A clone, because networks may change their input in place.
-        return depending(in_full(probe.ask(probe.run(inputs.to(probe.inputs.dtype).clone()))))
+        return depending(in_full(probe.ask(probe.run(inputs.to(probe.inputs.dtype).clone()))), probe)
 
     return score
 
@@ -58,55 +57,14 @@ def gradients(probe: Probe, points: torch.Tensor) -> torch.Tensor:
     """Return `∂s/∂x` at each of some pictures `(N, C, *size)`."""
     saliency = captum_attr().Saliency(asked(probe))
     with ready():
-        parts = [part.clone().requires_grad_() for part in torch.split(points, AT_ONCE)]
+        parts = [part.clone().requires_grad_() for part in torch.split(points, at_once(points))]
         return torch.cat([saliency.attribute(part, abs=False) for part in parts])
-
-
-def baseline_of(name: str, probe: Probe, baseline: str) -> torch.Tensor:
-    """Return a picture without content, prepared as the probe's is.
-
-    Raises:
-        MethodError: there is no such baseline.
-    """
-    inputs = in_full(probe.inputs)
-    if baseline == "mean":
-        return torch.zeros_like(inputs)
-    if baseline == "blur":
-        return _blurred(inputs)
-    if baseline in _LEVELS:
-        mean, std = _statistics(probe, inputs)
-        return ((_LEVELS[baseline] - mean) / std).expand_as(inputs).clone()
-    raise MethodError(f"{name}(baseline={baseline!r}): there are {', '.join(BASELINES)}.")
-
-
-def _statistics(probe: Probe, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and standard deviation of the preprocessing, to be broadcast over `(N, C, *size)`."""
-    shape = (1, -1, *[1] * (like.dim() - 2))
-    settings = probe.model.preprocess
-    return like.new_tensor(settings.mean).view(shape), like.new_tensor(settings.std).view(shape)
-
-
-def _blurred(inputs: torch.Tensor) -> torch.Tensor:
-    """Return the picture without details below a tenth of its size: a Gaussian along each axis."""
-    found = inputs
-    for axis in range(2, inputs.dim()):
-        places = torch.arange(inputs.shape[axis], device=inputs.device, dtype=inputs.dtype)
-        distance = (places[:, None] - places[None]) / max(0.1 * min(inputs.shape[2:]), 0.5)
-        weights = torch.softmax(-0.5 * distance.square(), 1)
-        found = torch.tensordot(found, weights, ([axis], [1])).movedim(-1, axis)
-    return found
 
 
 def balance(probe: Probe, found: torch.Tensor, missing: torch.Tensor) -> None:
     """Note what contributions add up to, and what they should."""
     total, off = (float(values.detach().double().sum()) for values in (found, missing))
     probe.note(f"Σ {total:.4g} of {total - off:.4g}")
-
-
-def at_least(name: str, option: str, value: float, least: float) -> None:
-    """Raise `MethodError` unless the value is so large, and finite."""
-    if not least <= value < float("inf"):
-        raise MethodError(f"{name}({option}={value!r}): give {least:g} or more.")
 
 
 @method(
@@ -158,7 +116,7 @@ def input_x_gradient(probe: Probe) -> torch.Tensor:
     paper="Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017",
     passes=lambda options: 3.0 + 2 * options["steps"],
 )
-def integrated_gradients(probe: Probe, *, steps: int = 50, baseline: str = BLACK) -> torch.Tensor:
+def integrated_gradients(probe: Probe, *, steps: int = 50, baseline: Baseline = "black") -> torch.Tensor:
     """Return the gradients along the straight way from `x₀` to the picture, times the way.
 
     They add up to `s(x) − s(x₀)`; a note says what `steps` of a Gauss-Legendre sum give of that.
@@ -167,7 +125,7 @@ def integrated_gradients(probe: Probe, *, steps: int = 50, baseline: str = BLACK
         MethodError: fewer than one step, or no such baseline.
     """
     at_least("integrated-gradients", "steps", steps, 1)
-    start = baseline_of("integrated-gradients", probe, baseline)
+    start = replacement(probe, baseline, "integrated-gradients")
     score, done = asked(probe), 0
 
     def told(inputs: torch.Tensor) -> torch.Tensor:
@@ -185,7 +143,7 @@ def integrated_gradients(probe: Probe, *, steps: int = 50, baseline: str = BLACK
                 in_full(probe.inputs).clone().requires_grad_(),
                 start,
                 n_steps=steps,
-                internal_batch_size=AT_ONCE,
+                internal_batch_size=at_once(start),
                 return_convergence_delta=True,
             )
         )
@@ -249,8 +207,9 @@ def _moments(
     spread = noise * float(picture.max() - picture.min())
     generator = torch.Generator().manual_seed(seed)
     first = shift = square = torch.zeros_like(picture[0])
-    for start in range(0, samples, AT_ONCE):
-        count = min(AT_ONCE, samples - start)
+    size = at_once(picture)
+    for start in range(0, samples, size):
+        count = min(size, samples - start)
         drawn = [torch.randn(picture.shape[1:], generator=generator) for _ in range(count)]
         found = gradients(probe, picture + spread * torch.stack(drawn).to(picture))
         first = found[0] if start == 0 else first
@@ -275,19 +234,21 @@ def _moments(
 def gradient_shap(probe: Probe, *, samples: int = 50, seed: int = 0) -> torch.Tensor:
     """Return integrated gradients in expectation over plain pictures of any colour, by random points.
 
-    They add up to `s(x) − mean s(b)`, but for chance; a note says how nearly.
+    They add up to `s(x) − mean s(b)`, but for chance; a note says how nearly. Where the input is no picture,
+    each channel is drawn between its least and its largest value.
     """
     at_least("gradient-shap", "samples", samples, 1)
     picture = in_full(probe.inputs)
-    mean, std = _statistics(probe, picture)
+    low, high = levels(probe)
     generator = torch.Generator().manual_seed(seed)
     total, wanted = torch.zeros_like(picture[0]), 0.0
     flat = (-1, picture.shape[1], *[1] * (picture.dim() - 2))
     score = probe.score
-    for start in range(0, samples, AT_ONCE):
-        count = min(AT_ONCE, samples - start)
+    size = at_once(picture)
+    for start in range(0, samples, size):
+        count = min(size, samples - start)
         drawn = torch.rand(count, picture.shape[1] + 1, generator=generator).to(picture)
-        plain = (drawn[:, 1:].reshape(flat) - mean) / std
+        plain = low + drawn[:, 1:].reshape(flat) * (high - low)
         way = picture - plain
         found = gradients(probe, plain + drawn[:, :1].reshape(-1, *flat[2:], 1) * way)
         total = total + (way * found).sum(0) / samples

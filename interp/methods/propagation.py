@@ -12,7 +12,9 @@ from torch import nn
 
 from interp.methods.applying import in_full
 from interp.methods.calls import ACTIVATIONS, Call, Calls, Stand, shell
-from interp.methods.pixels import BLACK, balance, baseline_of, captum_attr, ready
+from interp.methods.fusing import enlarged
+from interp.methods.perturbing import Baseline, replacement
+from interp.methods.pixels import balance, captum_attr, ready
 from interp.methods.probe import Probe
 from interp.methods.registry import get, method
 from interp.methods.spelling import MethodError
@@ -30,7 +32,7 @@ from interp.methods.spelling import MethodError
     "ICML 2017",
     passes=8.0,
 )
-def deep_lift(probe: Probe, *, baseline: str = BLACK) -> torch.Tensor:
+def deep_lift(probe: Probe, *, baseline: Baseline = "black") -> torch.Tensor:
     """Return DeepLift's contributions (Rescale rule), summed over colour channels.
 
     They add up to `s(x) − s(x₀)` where all of the network has a rule: what is linear, activations that act on
@@ -39,7 +41,7 @@ def deep_lift(probe: Probe, *, baseline: str = BLACK) -> torch.Tensor:
     how much is missing. Captum's rule for max-pooling loses gradients where windows overlap, so the windows
     are laid side by side first.
     """
-    start = baseline_of("deep-lift", probe, baseline)
+    start = replacement(probe, baseline, "deep-lift")
     with ready():
         calls = Calls(probe, _rescaled)
         found, missing = (
@@ -99,8 +101,7 @@ def guided_grad_cam(probe: Probe, *, layer: str | None = None) -> torch.Tensor:
     name = probe.model.default_layer if layer is None else probe.model.layers.resolve(layer)
     guided = _guided(probe, "guided Grad-CAM")
     coarse = probe.map(get("grad-cam"), layer=name).clamp(min=0).to(guided)
-    fine = F.interpolate(coarse[None, None], guided.shape[1:], mode="bilinear", align_corners=False)
-    return guided.sum(0) * fine[0, 0]
+    return guided.sum(0) * enlarged(coarse[None], guided.shape[1:])[0]
 
 
 def _guided(probe: Probe, title: str) -> torch.Tensor:
@@ -115,7 +116,7 @@ def _guided(probe: Probe, title: str) -> torch.Tensor:
 
     with ready():
         calls = Calls(probe, plan)
-        others = [name for name in calls.uncovered if name in ACTIVATIONS]
+        others = [name for name in calls.uncovered if name in ACTIVATIONS or name in calls.own]
         if others and not relus:
             raise MethodError(
                 f"{title} changes the gradients of ReLUs, and this network has none: it has "

@@ -15,7 +15,8 @@ from torch.overrides import TorchFunctionMode
 from interp.capture.structure import map_tensors, tensors_in
 from interp.methods.applying import in_full
 from interp.methods.calls import CONVOLUTIONS, MOVES, Call, Calls, Stand, shell
-from interp.methods.pixels import at_least, balance, captum_attr, ready
+from interp.methods.perturbing import at_least
+from interp.methods.pixels import balance, captum_attr, ready
 from interp.methods.probe import Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError

@@ -84,7 +84,7 @@ ASKED = [
     (lambda m: at(m, method="rise(keep=2.0)"), "rise(keep=2.0)：应为 0 与 1 之间的概率。"),
     (
         lambda m: at(m, method="occlusion(baseline='x')"),
-        "occlusion(baseline='x')：应为 zero, mean, blur 之一。",
+        "occlusion(baseline='x')：应为 black, white, zero, mean, blur 之一。",
     ),
     (lambda m: at(m, method="legrad"), "LeGrad 需要由全局注意力模块组成的视觉 Transformer"),
     (lambda m: at(m, layer="4"), "Grad-CAM 需要空间位置：层 '4' 对一张图片的输出是"),

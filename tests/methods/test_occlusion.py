@@ -93,7 +93,7 @@ def test_what_it_costs_depends_on_the_options():
         ("window=12", "1 to 9 pixels"),
         ("window=2, stride=3", "gaps"),
         ("stride=-1", "stride=-1"),
-        ("baseline='white'", "zero, mean, blur"),
+        ("baseline='grey'", "black, white, zero, mean, blur"),
     ],
 )
 def test_options_that_do_not_fit(options, said):
@@ -111,3 +111,9 @@ def test_a_blur_keeps_what_is_flat_and_the_mean_of_what_is_not():
     assert torch.equal(blurred(dot, 0.0), dot)
     spread = (blurred(dot, 3.0)[0, 0].sum(0) * (torch.arange(41) - 20) ** 2).sum().sqrt()
     assert float(spread) == pytest.approx(3.0, rel=0.02)
+
+
+def test_the_border_goes_on_for_ever_under_a_blur():
+    picture = torch.randn(1, 2, 5, 7, dtype=torch.float64)
+    wide = torch.nn.functional.pad(picture, (20, 20, 20, 20), mode="replicate")
+    torch.testing.assert_close(blurred(picture, 1.7), blurred(wide, 1.7)[..., 20:-20, 20:-20])

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from typing import get_args
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 import interp
 from interp.capture import twin
 from interp.methods import INPUT, MethodError, attribute, get
+from interp.methods.perturbing import Baseline, blurred
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting .*backward hooks:UserWarning")
 
@@ -120,18 +122,23 @@ def test_saliency_is_the_largest_absolute_gradient():
     torch.testing.assert_close(product, (inputs * gradient)[0].sum(0).detach().double(), **CLOSE)
 
 
-@pytest.mark.parametrize("baseline", ["black", "white", "mean", "blur"])
+@pytest.mark.parametrize("baseline", get_args(Baseline))
 def test_on_a_linear_network_contributions_are_exact(baseline):
     model = model_of(Linear())
     inputs = inputs_for(model)
     picture = inputs.clone().requires_grad_()
     (weight,) = torch.autograd.grad(twin(model.module)(picture)[:, 1].sum(), picture)
-    start = {"black": -1.0, "white": 1.0, "mean": 0.0}.get(baseline)
+    start = {
+        "black": -1.0,
+        "white": 1.0,
+        "zero": 0.0,
+        "mean": inputs.mean((2, 3), keepdim=True),
+        "blur": blurred(inputs, 20 / 224 * min(inputs.shape[2:])),
+    }[baseline]
     for method in ("integrated-gradients", "deep-lift"):
         found = explain(model, inputs, f"{method}(baseline={baseline!r})")
-        if start is not None:
-            torch.testing.assert_close(found, ((inputs - start) * weight)[0].sum(0), **CLOSE)
-    if baseline == "mean":
+        torch.testing.assert_close(found, ((inputs - start) * weight)[0].sum(0), **CLOSE)
+    if baseline == "zero":
         for method in ("input-x-gradient", "lrp"):
             torch.testing.assert_close(explain(model, inputs, method), found, **CLOSE)
 
@@ -141,9 +148,7 @@ def test_the_blur_keeps_a_plain_picture_and_takes_details():
     flat = torch.full((1, 3, 20, 30), 0.7, dtype=torch.float64)
     assert explain(model, flat, "integrated-gradients(baseline='blur')").abs().max() < 1e-12
     noise = torch.randn(1, 3, 20, 30, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    from interp.methods.pixels import _blurred
-
-    assert _blurred(noise).std() < 0.3 * noise.std()
+    assert blurred(noise, 2.0).std() < 0.3 * noise.std()
 
 
 def test_integrated_gradients_add_up_and_say_how_nearly():
@@ -409,6 +414,100 @@ def test_what_has_no_rule_is_said():
         attribute(model_of(normed), inputs, 1, ["lrp"])
 
 
+class Own(torch.autograd.Function):
+    """A ReLU whose inside nobody can watch."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * (ctx.saved_tensors[0] > 0)
+
+
+class OwnReLU(nn.Module):
+    def forward(self, x):
+        return Own.apply(x)
+
+
+def test_functions_with_a_gradient_of_their_own_are_said():
+    net = Plain()
+    net.act1 = OwnReLU()
+    model, inputs = model_of(net), inputs_for(model_of(net))
+    assert said(model, inputs, "deep-lift")[0] == "no rule for Own"
+    for method in ("guided-backprop", "guided-grad-cam"):
+        assert said(model, inputs, method) == ("plain gradient of Own",)
+    with pytest.raises(MethodError, match=r"LRP has no rule for Own\. Take"):
+        attribute(model, inputs, 1, ["lrp"])
+    net.act2 = OwnReLU()
+    with pytest.raises(MethodError, match="has none: it has Own"):
+        attribute(model_of(net), inputs, 1, ["guided-backprop"])
+
+
+def test_hooks_on_the_backward_pass_are_no_functions_of_the_networks():
+    net = Plain()
+    model, inputs = model_of(net), inputs_for(model_of(net))
+    wanted = explain(model, inputs, "lrp")
+    handle = net.conv2.register_full_backward_hook(lambda *_: None)
+    torch.testing.assert_close(explain(model, inputs, "lrp"), wanted)
+    handle.remove()
+
+
+def other_input(kind):
+    """A network of a signal, or of six channels, and what is the convolution's there."""
+    torch.manual_seed(0)
+    shape, conv, norm = {
+        "signal": ((12, 64), nn.Conv1d, nn.BatchNorm1d),
+        "channels": ((6, 16, 20), nn.Conv2d, nn.BatchNorm2d),
+        "volume": ((2, 6, 8, 10), nn.Conv3d, nn.BatchNorm3d),
+    }[kind]
+    net = nn.Sequential(conv(shape[0], 8, 5, padding=2), norm(8), nn.ReLU(), conv(8, 4, 3, 2), nn.ReLU())
+    side = net(torch.zeros(2, *shape)).flatten(1).shape[1]
+    net = nn.Sequential(*net, nn.Flatten(), nn.Linear(side, 3)).double().eval()
+    return interp.load(net, input_shape=shape), torch.randn(1, *shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", ["signal", "channels", "volume"])
+def test_inputs_that_are_no_pictures(kind):
+    model, inputs = other_input(kind)
+    grid = inputs.shape[2:]
+    for method in (*EVERY_ONE, "vargrad(samples=3)"):
+        assert explain(model, inputs, method).shape == grid
+    score = float(scored(model.module, inputs))
+    spread = {"black": 0 * inputs, "zero": 0 * inputs, "mean": inputs.mean((*range(2, inputs.dim()),), True)}
+    for baseline, start in spread.items():
+        wanted = score - float(scored(model.module, start.expand_as(inputs)))
+        for method in ("deep-lift", "integrated-gradients"):
+            found = float(explain(model, inputs, f"{method}(baseline={baseline!r})").sum())
+            assert found == pytest.approx(wanted, abs=1e-5 if method == "deep-lift" else 0.02 * abs(score))
+    with pytest.raises(MethodError, match="give black, zero, mean, blur"):
+        attribute(model, inputs, 1, ["deep-lift(baseline='white')"])
+
+
+class Cut(Plain):
+    @torch.no_grad()
+    def forward(self, x):
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("saliency", "deep-lift", "lrp", "guided-backprop", "gradient-shap(samples=2)", "fullgrad"),
+        *("fullgrad-signed", "extremal-perturbation(steps=2)", "shapley-cam"),
+    ],
+)
+def test_what_cuts_its_graph_is_told_so_and_a_target_without_one_too(method):
+    model, layers = model_of(Cut()), ["conv2"]
+    with pytest.raises(interp.capture.CaptureError, match="carries no gradient"):
+        attribute(model, inputs_for(model), 1, [method], layers)
+    model = model_of(Plain())
+    with pytest.raises((MethodError, interp.capture.CaptureError), match="does not depend on"):
+        attribute(model, inputs_for(model), lambda output: torch.ones(len(output)), [method], layers)
+
+
 def test_smoothgrad_is_the_mean_of_noisy_gradients_and_vargrad_their_variance():
     model = model_of(PooledLinear())
     inputs = inputs_for(model)
@@ -454,7 +553,7 @@ def test_chance_is_the_methods_own(name):
     ("typed", "text"),
     [
         ("integrated-gradients(steps=0)", "steps=0.*1 or more"),
-        ("integrated-gradients(baseline='grey')", "black, white, mean, blur"),
+        ("integrated-gradients(baseline='grey')", "black, white, zero, mean, blur"),
         ("deep-lift(baseline='')", "black, white"),
         ("smoothgrad(samples=0)", "samples=0.*1 or more"),
         ("smoothgrad(noise=-1)", "noise=-1.*0 or more"),
