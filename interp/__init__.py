@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interp import capture, features, images, layers, methods, models, report, targets, training, views
+    from interp.all_methods import gallery
     from interp.explaining import explain, remake
     from interp.explanation import Explanation, Explanations
     from interp.images import Preprocess, open_image
@@ -31,6 +32,7 @@ __all__ = [
     "capture",
     "explain",
     "features",
+    "gallery",
     "images",
     "layers",
     "load",
@@ -65,6 +67,7 @@ _HOMES = {
     "Preprocess": "images",
     "attribute": "methods",
     "explain": "explaining",
+    "gallery": "all_methods",
     "load": "models",
     "open_image": "images",
     "remake": "explaining",

@@ -9,6 +9,7 @@ import warnings
 # isort: off
 # In the order of `interp --help`.
 from interp.cli import explain  # noqa: F401
+from interp.cli import gallery  # noqa: F401
 from interp.cli import report  # noqa: F401
 from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401

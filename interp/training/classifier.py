@@ -17,7 +17,6 @@ import interp
 from interp import views
 from interp.images import Preprocess, open_image
 from interp.images.geometry import shorter_side_to
-from interp.layers import LayerError
 from interp.models import ImageModel, Labels, save_folder
 from interp.models.architecture import of_network
 from interp.models.networks import ClassifierNetwork
@@ -241,10 +240,7 @@ class Classifier(Recipe):
         paths = [self._data.pictures[self._split[1][i]] for i in worst]
         predicted = logits.argmax(1)
         names = self._data.classes
-        try:
-            found = interp.explain(model, paths, [int(predicted[i]) for i in worst])
-        except LayerError:  # so small that the last grid is one position, and heat has no place
-            return
+        found = interp.explain(model, paths, [int(predicted[i]) for i in worst])
         captions = [
             views.TopLoss(
                 predicted=names[int(predicted[i])],

@@ -151,11 +151,10 @@ def test_missing_or_misshapen_inputs_are_told():
 def test_signals_and_volumes(method, dims):
     size = {1: (12,), 3: (4, 5, 6)}[dims]
     model = interp.load(plain(dims=dims, channels=2), input_shape=(2, *size))
-    if get(method).place == "input":
-        pytest.skip("a map of the input's pixels: two dimensions")
+    layer = INPUT if get(method).place == "input" else "0"
     assert model.default_layer == "0"
     found = attribute(model, inputs(channels=2, size=size), 1, [method]).maps
-    assert found[0, "0", get(method).name].shape == (2, *size)
+    assert found[0, layer, get(method).name].shape == (2, *size)
     assert all(each.isfinite().all() for each in found.values())
 
 
