@@ -15,6 +15,7 @@ from interp.explorer.networks import Network
 from interp.explorer.words import plain, say, told
 from interp.methods import Method, MethodError, get, methods, modifiers
 from interp.methods.fusing import FUSIONS
+from interp.methods.sooner import OPTIMIZE
 from interp.models import Task
 from interp.views import Display
 
@@ -32,6 +33,7 @@ FAMILIES = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "display": ("", *get_args(Display)),
     "fuse": ("", *FUSIONS),
+    "optimize": OPTIMIZE,
 }
 REFUSED = "_method_refused"
 

@@ -66,7 +66,7 @@ def _without(
     probe: Probe, activation: torch.Tensor, numbers: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the score of the layer as it is, and the scores without each of some channels."""
-    tail = probe.tail()
+    tail = probe.tail(len(numbers))
 
     def ablated(start: int, stop: int) -> torch.Tensor:
         changed = activation.repeat(stop - start, *[1] * (activation.dim() - 1))

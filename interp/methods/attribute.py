@@ -17,6 +17,7 @@ from interp.methods.checks import check_finite, check_graph
 from interp.methods.contrast import asked as asked_of
 from interp.methods.probe import Probe, probed
 from interp.methods.registry import INPUT, Asks, Method, get
+from interp.methods.sooner import Copies
 from interp.models import ImageModel
 from interp.progress import Progress, part_of
 from interp.targets import AnyTarget, Target, per_picture, resolve
@@ -186,11 +187,12 @@ def _probe(
     asked = [(number, row, own) for row, owns in enumerate(targets) for number, own in enumerate(owns)]
     work = [(job, *each) for job in slow for each in asked]
     said: dict[Key, dict[int, tuple[str, ...]]] = {}
+    copies = Copies(private, inputs[:1].clone())
     for step, (job, number, row, own) in enumerate(work):
         tell = _quiet if progress is None else part_of(progress, step, len(work))
         one = slice(row, row + 1)
         layer = job.layer if job.method.place == "layer" else ""
-        probe = Probe(model, private, inputs[one].clone(), output[one], own, layer, tell)
+        probe = Probe(model, private, inputs[one].clone(), output[one], own, layer, tell, copies)
         found = probed(job.method, probe)
         batch = maps.setdefault(job.key(number), found.new_zeros(len(inputs), *found.shape))
         batch[row] = found

@@ -22,6 +22,7 @@ from interp.methods.eigen import first_component
 from interp.methods.fusing import FUSIONS, STAGES
 from interp.methods.probe import Probe
 from interp.methods.registry import Method, MethodError, modifier
+from interp.methods.sooner import OPTIMIZE
 from interp.progress import part_of
 from interp.targets import Target
 
@@ -177,6 +178,26 @@ def sess(base: Method, value: Any) -> Method:
         passes=passes,
         tasks=("classification",),
     )
+
+
+@modifier("optimize", "auto")
+def optimize(base: Method, value: Any) -> Method:
+    """Say when a private optimised copy of the network runs in its place: `interp.methods.sooner`.
+
+    Methods that take one pass, or that look at layers, always run the network itself.
+    """
+    if value not in OPTIMIZE:
+        raise MethodError(f"{base.name}(optimize={value!r}): give one of {', '.join(map(repr, OPTIMIZE))}.")
+    if base.needs != "probe":
+        raise MethodError(
+            f"{base.name}(optimize={value!r}): {base.title} runs the network once, with nothing to gain. "
+            "Use it with score-cam, ablation-cam, occlusion, rise or extremal-perturbation."
+        )
+
+    def function(probe: Probe) -> torch.Tensor:
+        return base.function(replace(probe, copies=probe.copies.asked(value)))
+
+    return replace(base, function=function)
 
 
 @modifier("display", "")

@@ -94,7 +94,10 @@ def _rated(probe: Probe, crops: Sequence[Crop]) -> torch.Tensor:
     """Return the target's probability in each window; of a callable the positive part of its score."""
     windows = _cut(probe.inputs, crops)
     outputs = torch.cat(
-        [probe.outputs(torch.cat(list(islice(windows, AT_ONCE)))) for _ in range(0, len(crops), AT_ONCE)]
+        [
+            probe.outputs(torch.cat(list(islice(windows, AT_ONCE))), len(crops))
+            for _ in range(0, len(crops), AT_ONCE)
+        ]
     )
     if not isinstance(probe.target, LogitTarget):
         return probe.ask(outputs).clamp(min=0)

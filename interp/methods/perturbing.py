@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NoReturn, get_args
 
 import torch
@@ -49,7 +50,7 @@ def scored(
         before: how many were done before these.
         total: how many there will be altogether; default: `count`.
     """
-    ask = probe.scores if scores is None else scores
+    ask = partial(probe.scores, passes=total or count) if scores is None else scores
     size, found = at_once(probe.inputs), []
     for start in range(0, count, size):
         probe.progress(before + start, total or count)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from interp.capture import record, replay
+from interp.capture import Replay, record, replay
 from interp.layers import main_output
 from interp.methods.applying import applied, in_full, parts_of
 from interp.methods.contrast import asked
 from interp.methods.registry import Asks, Method
+from interp.methods.sooner import Copies, convolves
 from interp.methods.spelling import MethodError
 from interp.models import ImageModel
 from interp.progress import Progress, part_of
@@ -33,6 +34,7 @@ class Probe:
         target: one score for each output.
         layer: name of the layer; empty for methods whose map lies on the input.
         progress: to be told how far the method is.
+        copies: of the twin, for many passes.
         notes: what the method said of this map.
     """
 
@@ -43,6 +45,7 @@ class Probe:
     target: Target
     layer: str
     progress: Progress = field(repr=False)
+    copies: Copies = field(repr=False)
     notes: list[str] = field(default_factory=list, repr=False)
 
     def note(self, text: str) -> None:
@@ -62,25 +65,43 @@ class Probe:
         """The target's score for the picture as it is."""
         return float(self.ask(self.output)[0])
 
-    def scores(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the target's scores `(N,)`, float32 or float64, for other inputs `(N, C, *size)`."""
-        with torch.inference_mode(False), torch.no_grad():
-            parts = torch.split(inputs.to(self.inputs.dtype), AT_ONCE)
-            return in_full(torch.cat([self.ask(self.run(part.clone())) for part in parts]))
+    def network(self, passes: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what gives the network's output for other inputs, when about so many are to come.
 
-    def outputs(self, inputs: torch.Tensor) -> torch.Tensor:
+        It is `run`, or the same of an optimised copy. Its inputs stay as they are.
+        """
+        copied = self.copies.get(passes)
+        if copied is None:
+            return lambda inputs: self.run(inputs.to(self.inputs.dtype).clone())
+        return lambda inputs: main_output(copied.module(copied.prepared(inputs)))
+
+    def scores(self, inputs: torch.Tensor, passes: int = 1) -> torch.Tensor:
+        """Return the target's scores `(N,)`, float32 or float64, for other inputs `(N, C, *size)`.
+
+        Args:
+            inputs: what is asked now.
+            passes: how many inputs the method asks in all.
+        """
+        run = self.network(max(passes, len(inputs)))
+        with torch.inference_mode(False), torch.no_grad():
+            return in_full(torch.cat([self.ask(run(part)) for part in torch.split(inputs, AT_ONCE)]))
+
+    def outputs(self, inputs: torch.Tensor, passes: int = 1) -> torch.Tensor:
         """Return what the network gives for other inputs `(N, C, *size)`, detached."""
+        run = self.network(max(passes, len(inputs)))
         with torch.inference_mode(False), torch.no_grad():
-            parts = torch.split(inputs.to(self.inputs.dtype), AT_ONCE)
-            return torch.cat([self.run(part.clone()) for part in parts])
+            return torch.cat([run(part) for part in torch.split(inputs, AT_ONCE)])
 
-    def tail(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def tail(self, passes: int = 1) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return what gives the scores `(N,)` for changed activations `(N, C, *grid)` of the layer.
 
         Only what comes after the layer runs.
+
+        Args:
+            passes: how many changed activations the method asks in all.
         """
         layout = self.model.layers.with_positions(self.layer).layout
-        replayed = replay(self.module, self.layer, self.inputs)
+        replayed = self._replayed(passes)
 
         def turned(features: torch.Tensor) -> torch.Tensor:
             return features if layout is None else layout.output(features, replayed.activation)
@@ -92,6 +113,12 @@ class Probe:
                 return in_full(torch.cat([self.ask(output) for output in outputs]))
 
         return scores
+
+    def _replayed(self, passes: int) -> Replay:
+        replayed = replay(self.module, self.layer, self.inputs)
+        # Where nothing is convolved after the layer, a copy has nothing to gain.
+        copied = self.copies.get(passes, keep=self.layer) if convolves(self.module, replayed) else None
+        return replayed if copied is None else replay(copied.module, self.layer, copied.prepared(self.inputs))
 
     def activation(self) -> torch.Tensor:
         """Return what the layer gives for the picture, `(1, C, *grid)`."""

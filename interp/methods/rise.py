@@ -66,7 +66,7 @@ def rise(
     for start in range(0, masks, step := at_once(given)):
         probe.progress(start, masks)
         some = drawn.masks(start, start + step)
-        scores = probe.scores(given * some.to(given)).cpu().double()
+        scores = probe.scores(given * some.to(given), masks).cpu().double()
         total += scores.sum()
         mean += some.double().sum((0, 1))
         product += torch.einsum("n,n...->...", scores, some[:, 0].double())

@@ -246,5 +246,5 @@ def _weighed(
     if weights == "softmax":  # of which the score of the empty input takes no part
         shares = (scores + sizes.log()).softmax(0)
     else:
-        shares = sizes * (scores - probe.scores(torch.zeros_like(probe.inputs)))
+        shares = sizes * (scores - probe.scores(torch.zeros_like(probe.inputs), len(scores)))
     return torch.einsum("k,k...->...", shares, parts.maps[0].to(shares.dtype))

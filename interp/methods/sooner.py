@@ -1,0 +1,78 @@
+"""When a method that runs the network many times runs an optimised copy of it in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+from interp.capture import Optimised, Replay, optimised
+
+Optimize = Literal["auto", "on", "off", "bf16"]
+"""`auto`: where it was measured to be faster; `on`: wherever it gives the same output; `bf16`: and in that
+precision, which is not the same; `off`: never."""
+
+OPTIMIZE = get_args(Optimize)
+MANY = 32  # passes: from here on, a copy that costs four has paid for itself
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """The optimised copies of one twin, each made when it is first asked for.
+
+    They live as long as the explanation, so weights that go on training are seen by the next.
+
+    Attributes:
+        module: the twin.
+        inputs: `(1, C, *size)`, on which a copy must agree with it.
+        optimize: when to give one at all.
+    """
+
+    module: nn.Module
+    inputs: torch.Tensor
+    optimize: Optimize = "auto"
+    _made: dict[tuple[str, torch.dtype], Optimised | None] = field(default_factory=dict)
+
+    def asked(self, optimize: Optimize) -> Copies:
+        """Return the same copies, given out under another rule."""
+        return replace(self, optimize=optimize)
+
+    def get(self, passes: int, keep: str = "") -> Optimised | None:
+        """Return a copy for so many passes of one picture, or `None` where the twin itself is to be run.
+
+        Args:
+            passes: of the whole network, or of what comes after `keep`.
+            keep: a layer whose output is changed, and must be what it is in the twin.
+        """
+        if self.optimize == "off" or (self.optimize == "auto" and not (passes >= MANY and self._measured())):
+            return None
+        dtype = torch.bfloat16 if self.optimize == "bf16" else self.inputs.dtype
+        if (keep, dtype) not in self._made:
+            self._made[keep, dtype] = optimised(self.module, self.inputs, keep=keep, dtype=dtype)
+        found = self._made[keep, dtype]
+        return found if found is None or found.folded or self.optimize != "auto" else None
+
+    def _measured(self) -> bool:
+        """Whether this is the kind of network and machine on which a copy was faster, always."""
+        given = self.inputs
+        return given.device.type == "cpu" and given.dtype == torch.float32 and given.dim() == 4
+
+
+def convolves(module: nn.Module, replayed: Replay) -> bool:
+    """Whether a replay on a twin runs any convolution."""
+    seen: list[nn.Module] = []
+
+    def after(part: nn.Module, _given: object, _output: object) -> None:
+        if "forward" not in vars(part):  # a module that a replay skips has another
+            seen.append(part)
+
+    parts = [p for p in module.modules() if isinstance(p, (nn.Conv1d, nn.Conv2d, nn.Conv3d))]
+    handles = [part.register_forward_hook(after) for part in parts]
+    try:
+        replayed(replayed.activation)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return bool(seen)
