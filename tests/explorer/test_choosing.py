@@ -17,6 +17,7 @@ from explorer_app import checked, forget, opened, words
 
 import interp
 from interp.arranging import arrange
+from interp.defaults import METHOD
 from interp.explanation import Explanations
 from interp.explorer.choosing import choices_of, known_methods, method_title
 from interp.explorer.networks import network_of
@@ -102,7 +103,7 @@ def test_link_carries_options_in_any_spelling_and_refuses_nonsense():
     assert page.session_state["method"] == "test-pixels(display='positive')"
     for wrong in ("test-masks(", "test-masks(masks='x')", "test-masks(nothing=1)", "no-such(masks=1)"):
         page = opened("look", method=wrong)
-        assert page.session_state["method"] == "grad-cam"
+        assert page.session_state["method"] == METHOD
         assert "asks for what is not on offer here" in page.toast[0].value
 
 

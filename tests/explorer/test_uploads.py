@@ -10,6 +10,7 @@ import pytest
 from explorer_app import opened, words
 from PIL import Image
 
+from interp.defaults import METHOD
 from interp.explorer import pictures
 from interp.explorer.settings import MODELS, PICTURES, RUNS, Settings
 
@@ -108,7 +109,7 @@ def test_an_upload_leads_to_the_same_maps_as_the_file(default_model, tmp_path):
     data = encoded(Image.fromarray(noise))
     (tmp_path / "mine.png").write_bytes(data)
     chosen = pictures.Chosen(pictures._decoded("digest", "mine.png", data), "mine.png", "digest")
-    (found,) = explained(network_of("efficientnet_lite0"), chosen, (None,), ("grad-cam",), None)
+    (found,) = explained(network_of("efficientnet_lite0"), chosen, (None,), (METHOD,), None)
     np.testing.assert_array_equal(found.values, interp.explain(default_model, tmp_path / "mine.png").values)
 
 
