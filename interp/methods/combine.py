@@ -184,14 +184,14 @@ def sess(base: Method, value: Any) -> Method:
 def optimize(base: Method, value: Any) -> Method:
     """Say when a private optimised copy of the network runs in its place: `interp.methods.sooner`.
 
-    Methods that take one pass, or that look at layers, always run the network itself.
+    Extremal perturbation and what is differentiated always run the network itself.
     """
     if value not in OPTIMIZE:
         raise MethodError(f"{base.name}(optimize={value!r}): give one of {', '.join(map(repr, OPTIMIZE))}.")
     if base.needs != "probe":
         raise MethodError(
             f"{base.name}(optimize={value!r}): {base.title} runs the network once, with nothing to gain. "
-            "Use it with score-cam, ablation-cam, occlusion, rise or extremal-perturbation."
+            "Use it with score-cam, ablation-cam, occlusion or rise."
         )
 
     def function(probe: Probe) -> torch.Tensor:

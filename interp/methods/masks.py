@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +73,8 @@ def extremal_perturbation(
     with torch.inference_mode(False), torch.enable_grad():
         given = picture(probe)
         instead = replacement(probe, baseline, "extremal-perturbation").detach()
-        whole, empty = (float(probe.scores(one, steps)[0]) for one in (given, instead))
-        game = _Game(probe, probe.network(steps), given, instead, empty, deletes=variant == "delete")
+        whole, empty = (float(probe.scores(one)[0]) for one in (given, instead))
+        game = _Game(probe, given, instead, empty, deletes=variant == "delete")
         found = _ascent(game, abs(whole - empty), area, steps)
     covered = float(found.mean())
     if found.any() and abs(covered - area) > _MISSES * area:
@@ -87,7 +87,6 @@ class _Game:
     """What a mask is worth."""
 
     probe: Probe
-    network: Callable[[torch.Tensor], torch.Tensor]
     given: torch.Tensor
     instead: torch.Tensor
     empty: float
@@ -97,7 +96,8 @@ class _Game:
         """Return how far the score is above that of the empty picture."""
         kept = 1 - mask if self.deletes else mask
         mixed = self.instead + kept * (self.given - self.instead)
-        output = self.network(mixed)
+        # Not of an optimised copy: the ascent goes on with what rounding has begun.
+        output = self.probe.run(mixed.to(self.probe.inputs.dtype))
         return depending(in_full(self.probe.ask(output)), self.probe)[0] - self.empty
 
 

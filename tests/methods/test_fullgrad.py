@@ -9,6 +9,7 @@ from torch import nn
 from interp.methods import attribute
 from interp.methods.fullgrad import _spread, terms
 from interp.methods.probe import Probe
+from interp.methods.sooner import Copies
 from interp.targets import LogitTarget
 
 
@@ -77,14 +78,16 @@ NETS = {
 
 
 def probe_of(model, inputs, index=1):
+    private = model._pool._take()[1]
     return Probe(
         model,
-        model._pool._take()[1],
+        private,
         inputs,
         model.logits(inputs),
         LogitTarget(((index, 1.0),), "class"),
         "",
         lambda *_: None,
+        Copies(private, inputs),
     )
 
 
