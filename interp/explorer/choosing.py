@@ -66,7 +66,7 @@ def base_of(name: str) -> str:
 
 
 def known_methods(task: Task) -> list[Method]:
-    """Return the methods for networks of a kind, by family, in the order of the registry after the default."""
+    """Return the methods for networks of a kind, by family, the default before the others of its own."""
     fit = [method for method in methods() if task in method.tasks]
     fit.sort(key=lambda method: method.name != METHOD)
     order = list(FAMILIES)
