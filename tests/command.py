@@ -6,6 +6,8 @@ import io
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +56,14 @@ def started(*words: str) -> subprocess.Popen[str]:
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def interrupted(running: subprocess.Popen[str], begun: Callable[[], object]) -> str:
+    """Press Ctrl-C as soon as a process has begun something, and return what it complains of."""
+    while not begun() and running.poll() is None:
+        time.sleep(0.01)  # leaves it the processor
+    running.send_signal(signal.SIGINT)
+    return running.communicate(timeout=120)[1]
 
 
 def save_classifier(folder: Path, size: int = 64) -> Path:

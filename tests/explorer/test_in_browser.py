@@ -330,5 +330,4 @@ def test_ten_at_once_get_their_own(browser, server, default_model):
         values = np.load(io.BytesIO(downloaded(page, 1)))
         wanted = interp.explain(default_model, SAMPLES / picture, target, method)
         np.testing.assert_array_equal(values["map"], wanted.values)
-    for context in contexts:
-        context.close()
+        page.context.close()
