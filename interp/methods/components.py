@@ -30,6 +30,7 @@ def fem(activation: torch.Tensor, *, deviations: float = 2.0) -> torch.Tensor:
 
     Each channel becomes 1 where it lies more than `deviations` standard deviations above its mean. A channel
     without any deviation stands out nowhere. Of n positions none lies more than `√(n − 1)` above.
+    pytorch-grad-cam multiplies the channel itself by the share of positions where it stands out.
     """
     if not 0 <= deviations < math.inf:
         raise MethodError(f"fem(deviations={deviations!r}): give 0 or more; the paper takes 2.")

@@ -175,8 +175,8 @@ def smooth_grad_cam_plus_plus(
 
     `E` is the mean over the same `samples` noisy inputs for all four; `noise` is σ as a share of the input's
     range. Without noise it is Grad-CAM++, and as there a position with a denominator of 0 or less weighs 0.
-    torchcam takes `E g²` and `E g³` of all draws, `g` of the last one and `A` of the clean picture. As of
-    Grad-CAM++, the normalised map depends on the unit of the target.
+    torchcam takes `E g²` and `E g³` of all draws, `g` of the last one, and `A` of the clean picture for `α`
+    and of the last draw in the map. As of Grad-CAM++, the normalised map depends on the unit of the target.
     """
     if not 1 <= samples <= 1000:
         raise MethodError(f"smooth-grad-cam-plus-plus(samples={samples!r}): give 1 to 1000.")
