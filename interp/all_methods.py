@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE = 224
-COLUMNS = 7
+COLUMNS = 8
 
 # What methods of hundreds of passes are asked for, unless all of them are wanted.
 SHORT = {

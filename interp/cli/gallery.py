@@ -26,7 +26,7 @@ def gallery(
     full: Annotated[
         bool, typer.Option("--full", help="No shortcuts for methods of hundreds of passes: many minutes.")
     ] = False,
-    columns: Annotated[int, typer.Option(min=1, help="Maps in a row.")] = 7,
+    columns: Annotated[int, typer.Option(min=1, help="Maps in a row.")] = 8,
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path("gallery.png"),
     trust_pickle: Trust = False,
 ) -> None:

@@ -87,13 +87,19 @@ def test_masks_lie_on_the_input_of_a_network_that_makes_it_smaller():
     assert close(found_of(model, inputs, "score-cam")[0], by_hand(net, inputs[0]))
 
 
-def test_the_chosen_channels_are_those_with_most_variance_or_the_largest_part_of_the_score():
+def test_the_chosen_channels_are_the_strongest_or_most_varied_or_have_the_largest_part_of_the_score():
     net = PooledLinear(channels=6)
     model = model_of(net)
     inputs = inputs_for(model, 1)
     activation = net.act(net.conv(inputs)).detach()
     parts = net.fc.weight[1].detach() * activation.mean((2, 3))[0]
-    for by, worth in (("variance", activation[0].flatten(1).var(1)), ("gradient", parts)):
+    worths = {
+        "mean": activation[0].flatten(1).abs().mean(1),
+        "variance": activation[0].flatten(1).var(1),
+        "gradient": parts,
+    }
+    assert len({int(worth.argmax()) for worth in worths.values()}) > 1
+    for by, worth in worths.items():
         best = worth.argsort(descending=True)[:2]
 
         def chosen(picture, kept=best):
@@ -103,6 +109,17 @@ def test_the_chosen_channels_are_those_with_most_variance_or_the_largest_part_of
             return torch.einsum("k,khw->hw", scores.softmax(0), some)
 
         assert close(found_of(model, inputs, f"score-cam(channels=2, by='{by}')")[0], chosen(inputs))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fast_is_the_64_strongest_channels(name):
+    model = model_of(PooledLinear(channels=80))
+    inputs = inputs_for(model, 1)
+    few = "samples=2" if name != "score-cam" else "seed=0"
+    found = found_of(model, inputs, f"{name}(fast=True, {few})")
+    assert found.equal(found_of(model, inputs, f"{name}(channels=64, {few})"))
+    assert not found.equal(found_of(model, inputs, f"{name}({few})"))
+    assert get(f"{name}(fast=True)").passes < get(name).passes / 8
 
 
 def test_as_many_groups_as_channels_are_the_channels():
@@ -175,8 +192,9 @@ def test_ss_cam_noise_follows_the_scale_of_the_layer():
     ("name", "said"),
     [
         ("score-cam(channels=-1)", "channels=-1"),
-        ("score-cam(groups=2, channels=2)", "one of the two"),
-        ("score-cam(by='size')", "variance or gradient"),
+        ("score-cam(groups=2, channels=2)", "give one of them"),
+        ("score-cam(fast=True, channels=2)", "give one of them"),
+        ("score-cam(by='size')", "mean, variance, gradient"),
         ("is-cam(weights='sum')", "softmax or increase"),
         ("ss-cam(samples=0)", "samples=0"),
         ("ss-cam(std=-1)", "std=-1"),
