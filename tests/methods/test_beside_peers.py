@@ -1,7 +1,7 @@
 """Our maps beside torchcam's and pytorch-grad-cam's: equal where they are right, and why not elsewhere.
 
-Theirs are taken before they are scaled to 0 … 1. Where a peer differs, the test computes the formula of the
-paper in plain torch; ours is that, and theirs is not.
+Theirs are taken before they are scaled to 0 … 1. Where a peer differs, the test computes the formula, the
+paper's where there is one, in plain torch; ours is that, and theirs is not.
 """
 
 import copy
