@@ -31,9 +31,9 @@ COLUMNS = 8
 
 # What methods of hundreds of passes are asked for, unless all of them are wanted.
 SHORT = {
-    "score-cam": "score-cam(channels=64)",
-    "ss-cam": "ss-cam(channels=32, samples=3)",
-    "is-cam": "is-cam(channels=32, samples=3)",
+    "score-cam": "score-cam(fast=True)",
+    "ss-cam": "ss-cam(fast=True, samples=3)",
+    "is-cam": "is-cam(fast=True, samples=3)",
     "rise": "rise(masks=400)",
     "extremal-perturbation": "extremal-perturbation(steps=60)",
     "integrated-gradients": "integrated-gradients(steps=20)",
