@@ -95,7 +95,7 @@ def trained(kind: str, steps: int, random: np.random.Generator) -> tuple[nn.Modu
     torch.manual_seed(0)
     net = network(kind)
     optimiser = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=max(steps, 1))
     for _ in track(range(steps), description=f"training {kind}"):
         chosen = random.choice(train, 32)
         pictures = np.stack([scene(random, digits.images, [index])[0] for index in chosen])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,10 +10,12 @@ from torch import nn
 
 from interp.capture import Recording
 from interp.capture.structure import split_call
-from interp.layers import LayerError, LayerTable
+from interp.layers import Layer, LayerError, LayerTable
 from interp.methods.registry import Method
 from interp.methods.spelling import MethodError
 from interp.targets import LogitTarget, Target, TargetError
+
+_NUMBER = re.compile(r"(^|(?<=\.))\d+(?=\.)")  # of a block, not of the first or second norm in it
 
 
 def parts_of(method: Method, layer: str, table: LayerTable) -> tuple[str, ...]:
@@ -47,6 +50,30 @@ def stages_before(layer: str, table: LayerTable) -> tuple[str, ...]:
     return table.stages if own is None else table.stages[:own]
 
 
+def branches_of(layer: str, table: LayerTable) -> tuple[str, ...]:
+    """Return the layers that stand where this one does in the blocks of its stage, if it is a transformer's.
+
+    What a block's normalisation gives goes into one branch only, its attention, and so does its gradient:
+    the branches of a stage add up to what the stage does.
+    """
+    own: Layer = table[layer]
+    if "Norm" not in own.type or own.layout is None or own.layout.kind == "first":
+        return (layer,)
+    place, kind = _NUMBER.sub("#", own.name), (own.type, own.stage, own.shape)
+    return tuple(
+        row.name
+        for row in table
+        if (row.type, row.stage, row.shape) == kind and _NUMBER.sub("#", row.name) == place
+    )
+
+
+def layers_of(method: Method, parts: Sequence[str], table: LayerTable) -> tuple[str, ...]:
+    """Return all layers that must be recorded for a map that rests on `parts`."""
+    if not method.branches:
+        return tuple(parts)
+    return tuple(layer for part in parts for layer in branches_of(part, table))
+
+
 def applied(
     method: Method,
     parts: Sequence[str],
@@ -76,11 +103,16 @@ def applied(
         MethodError: the network has not the head that the method needs.
         TargetError: the target does not fit the method.
     """
-    activations = [in_full(table.features(part, recording[part].detach(), size)) for part in parts]
+
+    def features(found: Mapping[str, torch.Tensor] | Recording, part: str) -> torch.Tensor:
+        layers = layers_of(method, [part], table)
+        return torch.cat([in_full(table.features(one, found[one].detach(), size)) for one in layers], 1)
+
+    activations = [features(recording, part) for part in parts]
     with torch.no_grad():
         given: list[object] = [activations if method.stages > 1 else activations[0]]
         if method.needs == "gradients":
-            slopes = [in_full(table.features(part, gradients[part], size)) for part in parts]
+            slopes = [features(gradients, part) for part in parts]
             given.append(slopes if method.stages > 1 else slopes[0])
         if method.needs == "head":
             given.append(_head_weights(private, activations[0], output, asked, method.title))

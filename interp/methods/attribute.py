@@ -12,7 +12,7 @@ from torch import nn
 from interp.capture import Recording, record
 from interp.defaults import METHOD
 from interp.layers import main_output
-from interp.methods.applying import applied, parts_of
+from interp.methods.applying import applied, layers_of, parts_of
 from interp.methods.checks import check_finite, check_graph
 from interp.methods.contrast import asked as asked_of
 from interp.methods.probe import Probe, probed
@@ -124,7 +124,7 @@ def _record(
     maps: dict[Key, torch.Tensor],
 ) -> tuple[torch.Tensor, tuple[tuple[Target, ...], ...]]:
     """Run once, put the maps that rest on recorded layers into `maps`, and return output and targets."""
-    names = _once(part for job in jobs for part in job.parts)
+    names = _once(layer for job in jobs for layer in layers_of(job.method, job.parts, model.layers))
     asks = _once(job.method.asks for job in jobs if job.method.needs == "gradients")
     with record(private, names, gradients=bool(asks)) as recording:
         # A clone, because networks may change their input in place, and may save it for a backward pass,

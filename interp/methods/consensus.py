@@ -21,6 +21,7 @@ _MEANS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
     needs="gradients",
     asks="contrast",
     stages=STAGES,
+    branches=True,
     display="positive",
     formula="relu(H_4) N(H_3) N(H_2)^½ N(H_1)^¼, H_s = Σ_k g_k ⊙ A_k at stage s",
     paper="interp 2026 (docs: consensus-cam); after HiResCAM (arXiv 2011.08891)",
@@ -33,7 +34,8 @@ def consensus_cam(activations: Sequence[torch.Tensor], gradients: Sequence[torch
     switched off. The last stage gives its evidence as it is, so the map has its unit and is nowhere above it.
     Every finer one gives `N`, the positive part over its maximum; the two finest, which are noisy, as the
     mean over 3×3 positions and under a root. All are enlarged linearly. A finer stage without any positive
-    evidence has no say; the last one decides whether there is a map at all.
+    evidence has no say; the last one decides whether there is a map at all. A stage of a transformer counts
+    with the attention of all its blocks.
 
     Args:
         activations: of each stage, finest first, `(B, C, *grid)`.

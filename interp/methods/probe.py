@@ -10,7 +10,7 @@ from torch import nn
 
 from interp.capture import Replay, record, replay
 from interp.layers import main_output
-from interp.methods.applying import applied, in_full, parts_of
+from interp.methods.applying import applied, in_full, layers_of, parts_of
 from interp.methods.contrast import asked
 from interp.methods.registry import Asks, Method
 from interp.methods.sooner import Copies, convolves
@@ -167,7 +167,8 @@ class Probe:
     def _recorded(self, method: Method, inputs: torch.Tensor) -> torch.Tensor:
         parts = parts_of(method, self.layer, self.model.layers)
         differentiate = method.needs == "gradients"
-        with record(self.module, list(dict.fromkeys(parts)), gradients=differentiate) as recording:
+        layers = layers_of(method, parts, self.model.layers)
+        with record(self.module, list(dict.fromkeys(layers)), gradients=differentiate) as recording:
             output = self.run(inputs.clone())
             gradients = recording.gradients(self.ask(output, method.asks)) if differentiate else {}
         targets = [self.target] * len(inputs)

@@ -48,6 +48,8 @@ class Method:
         tasks: kinds of networks that it works on.
         asks: what is differentiated: the target's score, or its contrast to the rivals (`contrast.py`).
         stages: at how many stages, up to the layer, it looks at once.
+        branches: whether it takes for a layer of a transformer's block the same layer of all blocks of its
+            stage (`applying.branches_of`), their channels one after the other.
         targeted: whether its map depends on the target.
         options: what can be set, with the values that are.
         function: the maths; returns raw maps `(B, *grid)`, with a probe `(*grid)`.
@@ -65,6 +67,7 @@ class Method:
     tasks: tuple[Task, ...]
     asks: Asks
     stages: int
+    branches: bool
     targeted: bool
     options: Mapping[str, Any] = field(hash=False)
     function: Function
@@ -101,6 +104,7 @@ def method(
     place: Place = "layer",
     asks: Asks = "score",
     stages: int = 1,
+    branches: bool = False,
     tasks: tuple[Task, ...] = TASKS,
 ) -> Callable[[Function], Function]:
     """Register the decorated function under `name`; its keyword-only parameters are the method's options.
@@ -128,6 +132,7 @@ def method(
             tasks=tasks,
             asks=asks,
             stages=stages,
+            branches=branches,
             targeted=needs != "activations",
             options=options,
             function=function,

@@ -1,11 +1,13 @@
 """Consensus-CAM: by hand, and what its parts decide."""
 
 import pytest
+import timm
 import torch
 from nets import Block, inputs_for, model_of, only
 
+import interp
 from interp.methods import attribute
-from interp.methods.applying import stages_before
+from interp.methods.applying import branches_of, stages_before
 from interp.methods.consensus import consensus_cam
 from interp.methods.fusing import enlarged
 
@@ -70,3 +72,29 @@ def test_stages_that_run_after_a_call_of_a_reused_module_are_not_before_it():
     assert table["relu"].calls == 2
     assert stages_before("relu@0", table) == ()
     assert stages_before("relu@1", table) == stages_before("relu", table) == ("stem",)
+
+
+def test_a_stage_of_a_transformer_is_what_all_its_blocks_attend_to():
+    torch.manual_seed(0)
+    vit = timm.models.VisionTransformer(
+        img_size=16, patch_size=4, embed_dim=12, depth=3, num_heads=2, num_classes=4
+    )
+    preprocess = interp.Preprocess((16, 16), (0.5,) * 3, (0.5,) * 3)
+    model = interp.load(vit.eval(), preprocess=preprocess)
+    blocks = tuple(f"blocks.{number}.norm1" for number in range(3))
+    assert model.default_layer == blocks[-1]
+    assert branches_of(blocks[-1], model.layers) == blocks
+    assert branches_of("blocks.1.norm2", model.layers) == tuple(
+        f"blocks.{number}.norm2" for number in range(3)
+    )
+    assert branches_of("blocks.2", model.layers) == ("blocks.2",)
+    inputs = torch.randn(2, 3, 16, 16)
+    alone = attribute(model, inputs, 1, ["hires-cam(contrast=True)"], blocks).maps
+    whole = sum(alone[0, block, "hires-cam(contrast=True)"] for block in blocks).clamp(min=0)
+    assert whole.any()
+    torch.testing.assert_close(
+        attribute(model, inputs, 1, ["consensus-cam"]).maps[0, blocks[-1], "consensus-cam"], whole
+    )
+    augmented = attribute(model, inputs, 1, ["consensus-cam(augment=True)"]).maps
+    assert augmented[0, blocks[-1], "consensus-cam(augment=True)"].isfinite().all()
+    assert branches_of("bn2", interp.load().layers) == ("bn2",)
