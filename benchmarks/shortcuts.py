@@ -1,9 +1,7 @@
-"""Methods that change picture or channels: Ablation-CAM against its peer, and what shortcuts cost."""
+"""Methods that change picture or channels: what their shortcuts cost in agreement."""
 
 from __future__ import annotations
 
-import argparse
-import copy
 import functools
 import time
 from collections.abc import Sequence
@@ -11,25 +9,23 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-import torchvision
 from results import Table, arguments, publish
 from scipy.stats import spearmanr
-from timing import Case, interleave
 from torch.utils.flop_counter import FlopCounterMode
 
 import interp
 from interp.images import open_image
 from interp.methods.rise import _drawn
 
-PEER = "pytorch-grad-cam"
 # The full method and its shortcuts. Where noise is the question, they have another seed.
 SHORTCUTS = {
     "Score-CAM": (
         "score-cam",
         [
-            "score-cam(channels=64)",
+            "score-cam(fast=True)",
+            "score-cam(channels=32)",
+            "score-cam(channels=64, by='variance')",
             "score-cam(channels=64, by='gradient')",
-            "score-cam(channels=16, by='gradient')",
             "score-cam(groups=64)",
         ],
     ),
@@ -124,88 +120,26 @@ def noise(model: interp.ImageModel, paths: Sequence[Path], masks: int) -> Table:
     return table
 
 
-def peer(module: torch.nn.Module, layer: str, inputs: torch.Tensor) -> Case | None:
-    """Return Ablation-CAM of pytorch-grad-cam on a copy of its own, if it is installed."""
-    try:
-        from pytorch_grad_cam import AblationCAM
-        from pytorch_grad_cam.ablation_layer import AblationLayer
-        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-    except ImportError:
-        return None
-    private = copy.deepcopy(module).eval()
-
-    def run() -> object:
-        cam = AblationCAM(private, [private.get_submodule(layer)], ablation_layer=AblationLayer())
-        return cam.forward(inputs, [ClassifierOutputTarget(100)])
-
-    return run
-
-
-def ablation(model: interp.ImageModel, name: str, layer: str, options: argparse.Namespace) -> Table:
-    inputs = torch.randn(1, 3, options.size, options.size, generator=torch.Generator().manual_seed(0))
-    forward = functools.partial(model.logits, inputs)
-    cases: dict[str, Case] = {
-        "plain forward": forward,
-        "interp": functools.partial(interp.attribute, model, inputs, 100, ["ablation-cam"], [layer]),
-    }
-    other = peer(model.module, layer, inputs)
-    if other is not None:
-        cases[PEER] = other
-    work = {}
-    for case, run in cases.items():
-        if case != PEER:  # which makes nothing that it keeps, and takes long
-            run()
-        with FlopCounterMode(display=False) as counter:
-            run()
-        work[case] = counter.get_total_flops()
-    timed = interleave(cases, seconds=0, least=options.rounds, warmup=0, seed=options.seed)
-    rows = [
-        (
-            case,
-            timed.time(case).text(0),
-            timed.ratio(case, "interp").text(2),
-            f"{work[case] / work['plain forward']:.2f}",
-        )
-        for case in cases
-    ]
-    columns = ("", "ms", "time, × interp", "FLOPs, × forward")
-    table = Table(
-        f"Ablation-CAM, {name}, {layer}, {options.size} px",
-        columns,
-        rows,
-        f"{len(timed)} interleaved rounds.",
-    )
-    table.show()
-    return table
-
-
 def main() -> None:
     parser = arguments(__doc__ or "", seconds=0)
-    parser.add_argument("--size", type=int, default=224, help="pixels, against the peer (%(default)s)")
-    parser.add_argument("--pictures", type=Path, help="folder of photographs, for the shortcuts")
+    parser.add_argument("pictures", type=Path, metavar="FOLDER", help="of photographs")
     parser.add_argument(
         "--count", type=int, default=6, help="pictures, evenly through the folder (%(default)s)"
     )
-    parser.add_argument("--only", nargs="*", default=[], help=f"of {', '.join(SHORTCUTS)}, RISE or peer")
+    parser.add_argument("--only", nargs="*", default=[], help=f"of {', '.join(SHORTCUTS)}, RISE")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = interp.load()
     tables = []
-    if not options.only or "peer" in options.only:
-        torch.manual_seed(options.seed)
-        resnet = interp.load(torchvision.models.resnet34(weights=None).eval())
-        tables.append(ablation(model, "EfficientNet-Lite0", "bn2", options))
-        tables.append(ablation(resnet, "ResNet-34", "layer4", options))
-    if options.pictures:
-        every = sorted(options.pictures.glob("*.jpg"))
-        paths = every[len(every) // options.count // 2 :: len(every) // options.count][: options.count]
-        tables += shortcuts(model, paths, options.only)
-        if not options.only or "RISE" in options.only:
-            tables.append(noise(model, paths, 600))
+    every = sorted(options.pictures.glob("*.jpg"))
+    paths = every[len(every) // options.count // 2 :: len(every) // options.count][: options.count]
+    tables += shortcuts(model, paths, options.only)
+    if not options.only or "RISE" in options.only:
+        tables.append(noise(model, paths, 600))
     name = (
-        "perturbation"
+        "shortcuts"
         if not options.only
-        else "perturbation_"
+        else "shortcuts_"
         + "_".join("".join(c if c.isalnum() else "-" for c in one.lower()) for one in options.only)
     )
     publish(name, "Methods that change picture or channels", tables, [], {}, options.threads)
