@@ -171,7 +171,7 @@ def main() -> None:
         forward = flops(functools.partial(model.logits, pictures(1, options.seed)))
         lines: list[tuple[str, ...]] = []
         for duel in duels(name, model, options.seed):
-            timed = interleave(duel.cases, seconds=options.seconds, least=options.rounds, warmup=1)
+            timed = interleave(duel.cases, seconds=options.seconds, least=options.rounds, warmup=0)
             lines += rows(duel, timed, forward)
             held += checks(name, duel, timed)
             data[f"{name}, {duel.title}"] = dict(timed.seconds)

@@ -185,7 +185,7 @@ def replay(module: nn.Module, layer: str, *inputs: torch.Tensor, verify: bool = 
         inputs = tuple(x.clone() for x in inputs)  # the caller's may change, or be of inference mode
         made = _remember(module, layer, inputs, clones=set())
         overwritten = {call.key for call in _kept(made._steps) if call.overwritten()}
-        if overwritten:
+        if overwritten and not (verify and _nobody_reads(made)):
             made = _remember(module, layer, inputs, clones=overwritten)
         if not isinstance(made.activation, torch.Tensor):
             raise CaptureError(
@@ -195,6 +195,23 @@ def replay(module: nn.Module, layer: str, *inputs: torch.Tensor, verify: bool = 
         if verify:
             _keep_cloning(made, _verify(made))
     return made
+
+
+def _nobody_reads(made: Replay) -> bool:
+    """Whether a replay works although something it remembers was overwritten, and writes to none of it.
+
+    Mostly what an in-place activation has overwritten is read by that activation alone, which is skipped too.
+    Then a second pass, only to keep clones, is saved.
+    """
+    if not isinstance(made.activation, torch.Tensor) or made._steps[-1].overwritten():
+        return False
+    for call in _kept(made._steps):
+        call.cloned = call.cloned or call.overwritten()  # so that what is handed out tells whether it is written to
+    try:
+        _keep_cloning(made, _verify(made))
+    except CaptureError:
+        return False
+    return not any(call.cloned for call in _kept(made._steps))
 
 
 def _verify(made: Replay) -> list[tuple[_Call, torch.Tensor]]:

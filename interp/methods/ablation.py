@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from interp.methods.perturbing import at_least, scored
-from interp.methods.probe import Probe
+from interp.methods.probe import Probe, Tail
 from interp.methods.registry import method
 
 
@@ -43,7 +43,8 @@ def ablation_cam(probe: Probe, *, channels: int = 0) -> torch.Tensor:
     """
     at_least("ablation-cam", "channels", channels, 0)
     with torch.inference_mode(False), torch.no_grad():
-        activation = probe.activation()
+        tail = probe.tail()
+        activation = tail.activation
         live = activation[0].flatten(1).any(1)
         lost = torch.zeros(len(live), dtype=activation.dtype, device=activation.device)
         numbers = live.nonzero().flatten()
@@ -51,7 +52,7 @@ def ablation_cam(probe: Probe, *, channels: int = 0) -> torch.Tensor:
             lost = _first_order(probe, activation.shape[1]).to(lost)
             best = lost.abs().masked_fill(~live, -1).argsort(descending=True, stable=True)
             numbers = best[:channels]
-        score, without = _without(probe, activation, numbers)
+        score, without = _without(probe, tail, activation, numbers)
         lost[numbers] = (score - without).to(lost)
         weights = lost / score.abs().to(lost) if score != 0 else lost
         return torch.einsum("c,c...->...", weights, activation[0])
@@ -63,10 +64,9 @@ def _first_order(probe: Probe, channels: int) -> torch.Tensor:
 
 
 def _without(
-    probe: Probe, activation: torch.Tensor, numbers: torch.Tensor
+    probe: Probe, tail: Tail, activation: torch.Tensor, numbers: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the score of the layer as it is, and the scores without each of some channels."""
-    tail = probe.tail(len(numbers))
 
     def ablated(start: int, stop: int) -> torch.Tensor:
         changed = activation.repeat(stop - start, *[1] * (activation.dim() - 1))
@@ -74,4 +74,4 @@ def _without(
         return changed
 
     whole = tail(activation)[0]
-    return whole, scored(probe, len(numbers), ablated, scores=tail)
+    return whole, scored(probe, len(numbers), ablated, tail=tail)

@@ -13,22 +13,23 @@ import torch.nn.functional as F
 from interp.methods.applying import in_full
 from interp.methods.cam import grid_of
 from interp.methods.checks import check_graph
-from interp.methods.probe import Probe
+from interp.methods.probe import AT_ONCE, Probe, Tail
 from interp.methods.spelling import MethodError
 
 Baseline = Literal["black", "white", "zero", "mean", "blur"]
 """What a picture without content is, the same words in every method: see `replacement`."""
 
+_FEW_POSITIONS = 32 * 32
 _BLUR = 20 / 224  # σ of a blur that leaves no detail, in short sides: Fong et al., ICCV 2019
 
 
 def at_once(tensor: torch.Tensor) -> int:
     """Return how many pictures go into one pass.
 
-    On a CPU the activations of 8 pictures still fit the cache; 32 take twice as long for each. A GPU is only
-    busy with more.
+    On a CPU the activations of 8 pictures still fit the cache; 32 take up to twice as long for each. A GPU is
+    only busy with more.
     """
-    return 8 if tensor.device.type == "cpu" else 32
+    return 8 if tensor.device.type == "cpu" else AT_ONCE
 
 
 def scored(
@@ -36,7 +37,7 @@ def scored(
     count: int,
     changed: Callable[[int, int], torch.Tensor],
     *,
-    scores: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    tail: Tail | None = None,
     before: int = 0,
     total: int | None = None,
 ) -> torch.Tensor:
@@ -46,12 +47,14 @@ def scored(
         probe: is asked, and told how far this is.
         count: how many there are.
         changed: `changed(start, stop)` makes those from `start` to before `stop`.
-        scores: what is asked of them; default: `probe.scores`.
+        tail: what they go through, where they are not inputs but activations of the layer.
         before: how many were done before these.
         total: how many there will be altogether; default: `count`.
     """
-    ask = partial(probe.scores, passes=total or count) if scores is None else scores
-    size, found = at_once(probe.inputs), []
+    ask = partial(probe.scores, passes=total or count) if tail is None else tail
+    # Where a layer has few positions its weights are what must be fetched, so more at once are faster.
+    few = tail is not None and math.prod(tail.activation.shape[2:]) <= _FEW_POSITIONS
+    size, found = AT_ONCE if few else at_once(probe.inputs), []
     for start in range(0, count, size):
         probe.progress(before + start, total or count)
         found.append(ask(changed(start, min(start + size, count))))

@@ -13,7 +13,7 @@ from interp.layers import main_output
 from interp.methods.applying import applied, in_full, layers_of, parts_of
 from interp.methods.contrast import asked
 from interp.methods.registry import Asks, Method
-from interp.methods.sooner import Copies, convolves
+from interp.methods.sooner import Copies
 from interp.methods.spelling import MethodError
 from interp.models import ImageModel
 from interp.progress import Progress, part_of
@@ -92,33 +92,16 @@ class Probe:
         with torch.inference_mode(False), torch.no_grad():
             return torch.cat([run(part) for part in torch.split(inputs, AT_ONCE)])
 
-    def tail(self, passes: int = 1) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what gives the scores `(N,)` for changed activations `(N, C, *grid)` of the layer.
+    def tail(self) -> Tail:
+        """Return what gives the target's scores for changed activations of the layer: `Tail`.
 
-        Only what comes after the layer runs.
-
-        Args:
-            passes: how many changed activations the method asks in all.
+        It is a part of the network itself unless a copy is wished for: at the few positions of late layers
+        a copy is no faster.
         """
-        layout = self.model.layers.with_positions(self.layer).layout
-        replayed = self._replayed(passes)
-
-        def turned(features: torch.Tensor) -> torch.Tensor:
-            return features if layout is None else layout.output(features, replayed.activation)
-
-        def scores(activations: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                parts = torch.split(activations.to(replayed.activation.dtype), AT_ONCE)
-                outputs = (main_output(replayed(turned(part))) for part in parts)
-                return in_full(torch.cat([self.ask(output) for output in outputs]))
-
-        return scores
-
-    def _replayed(self, passes: int) -> Replay:
-        replayed = replay(self.module, self.layer, self.inputs)
-        # Where nothing is convolved after the layer, a copy has nothing to gain.
-        copied = self.copies.get(passes, keep=self.layer) if convolves(self.module, replayed) else None
-        return replayed if copied is None else replay(copied.module, self.layer, copied.prepared(self.inputs))
+        copied = None if self.copies.optimize == "auto" else self.copies.get(AT_ONCE, keep=self.layer)
+        if copied is None:
+            return Tail(self, replay(self.module, self.layer, self.inputs))
+        return Tail(self, replay(copied.module, self.layer, copied.prepared(self.inputs)))
 
     def activation(self) -> torch.Tensor:
         """Return what the layer gives for the picture, `(1, C, *grid)`."""
@@ -183,6 +166,35 @@ class Probe:
             self.model.layers,
             inputs.shape[2:],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """What comes after the layer of a probe; only this runs for every activation asked about.
+
+    Attributes:
+        probe: whose target is asked.
+        replayed: of its network, or of a copy.
+    """
+
+    probe: Probe
+    replayed: Replay
+
+    @property
+    def activation(self) -> torch.Tensor:
+        """What the layer gives for the picture, `(1, C, *grid)`."""
+        return in_full(self.probe.laid_out(self.probe.layer, self.replayed.activation))
+
+    def __call__(self, activations: torch.Tensor) -> torch.Tensor:
+        """Return the target's scores `(N,)` for changed activations `(N, C, *grid)`."""
+        given = self.replayed.activation
+        layout = self.probe.model.layers.with_positions(self.probe.layer).layout
+        found = []
+        with torch.no_grad():
+            for part in torch.split(activations.to(given.dtype), AT_ONCE):
+                turned = part if layout is None else layout.output(part, given)
+                found.append(self.probe.ask(main_output(self.replayed(turned))))
+        return in_full(torch.cat(found))
 
 
 def probed(method: Method, probe: Probe) -> torch.Tensor:

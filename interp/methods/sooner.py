@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from interp.capture import Optimised, Replay, optimised
+from interp.capture import Optimised, optimised
 
 Optimize = Literal["auto", "on", "off", "bf16"]
 """`auto`: where it was measured to be faster; `on`: wherever it gives the same output; `bf16`: and in that
@@ -58,21 +58,3 @@ class Copies:
         """Whether this is the kind of network and machine on which a copy was faster, always."""
         given = self.inputs
         return given.device.type == "cpu" and given.dtype == torch.float32 and given.dim() == 4
-
-
-def convolves(module: nn.Module, replayed: Replay) -> bool:
-    """Whether a replay on a twin runs any convolution."""
-    seen: list[nn.Module] = []
-
-    def after(part: nn.Module, _given: object, _output: object) -> None:
-        if "forward" not in vars(part):  # a module that a replay skips has another
-            seen.append(part)
-
-    parts = [p for p in module.modules() if isinstance(p, (nn.Conv1d, nn.Conv2d, nn.Conv3d))]
-    handles = [part.register_forward_hook(after) for part in parts]
-    try:
-        replayed(replayed.activation)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return bool(seen)

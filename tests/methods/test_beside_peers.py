@@ -8,19 +8,17 @@ import copy
 
 import numpy as np
 import pytest
+import pytorch_grad_cam
 import torch
 import torch.nn.functional as F
 import torchvision
 from nets import PooledLinear, inputs_for, model_of, only
+from pytorch_grad_cam.utils import model_targets as asked
+from pytorch_grad_cam.utils import svd_on_activations as svd
 from torch import nn
+from torchcam import methods as torchcam
 
 from interp.methods import attribute, get
-
-pytorch_grad_cam = pytest.importorskip("pytorch_grad_cam")
-pytest.importorskip("torchcam", minversion="0.5")
-torchcam = pytest.importorskip("torchcam.methods")
-svd = pytest.importorskip("pytorch_grad_cam.utils.svd_on_activations")
-asked = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
 
 TARGET = 2
 

@@ -47,7 +47,6 @@ MANY = {
     "occlusion(window=0.25, stride=0.125)": None,
     "rise(masks=64)": None,
     "score-cam": "layer2",
-    "ablation-cam": "layer3",
     "ss-cam(samples=1, channels=32)": "layer2",
     "grad-cam(sess=7)": None,
 }
@@ -58,10 +57,19 @@ def test_maps_agree_with_those_of_the_network_itself(model, made, method, layer)
     plain = mapped(model, get(method, optimize="off"), layer)
     assert not made
     quick = mapped(model, method, layer)
-    assert made == [("layer3" if method == "ablation-cam" else "", torch.float32)]
+    assert made == [("", torch.float32)]
     scale = float(plain.abs().max())
     assert scale > 0
     assert float((quick - plain).abs().max()) <= 1e-3 * scale
+
+
+@pytest.mark.parametrize("layer", ["layer3", "layer4"])
+def test_what_follows_a_layer_is_copied_when_wished(model, made, layer):
+    plain = mapped(model, "ablation-cam", layer)
+    assert not made
+    copied = mapped(model, "ablation-cam(optimize='on')", layer)
+    assert made == [(layer, torch.float32)]
+    assert float((copied - plain).abs().max()) <= 1e-3 * float(plain.abs().max())
 
 
 def test_bfloat16_is_near(model, made):
@@ -74,7 +82,6 @@ def test_bfloat16_is_near(model, made):
 
 def test_a_copy_is_made_where_it_pays(model, made):
     mapped(model, "rise(masks=16)")
-    mapped(model, "ablation-cam", "layer4")  # nothing is convolved after it
     mapped(model, "grad-cam(augment=True)")
     attribute(
         interp.load(model.module.double(), preprocess=model.preprocess), INPUTS.double(), 3, ["occlusion"]
