@@ -168,6 +168,7 @@ def main() -> None:
     for name, model in models(options.seed).items():
         if name not in options.networks:
             continue
+        model.logits(pictures(1, options.seed))  # the first call compares the network with its twin
         forward = flops(functools.partial(model.logits, pictures(1, options.seed)))
         lines: list[tuple[str, ...]] = []
         for duel in duels(name, model, options.seed):

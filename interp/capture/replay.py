@@ -206,7 +206,8 @@ def _nobody_reads(made: Replay) -> bool:
     if not isinstance(made.activation, torch.Tensor) or made._steps[-1].overwritten():
         return False
     for call in _kept(made._steps):
-        call.cloned = call.cloned or call.overwritten()  # so that what is handed out tells whether it is written to
+        # So that what is handed out tells whether it is written to.
+        call.cloned = call.cloned or call.overwritten()
     try:
         _keep_cloning(made, _verify(made))
     except CaptureError:
