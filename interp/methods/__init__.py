@@ -19,6 +19,7 @@ from interp.methods import (  # noqa: F401 - importing registers them
     relevance,
     rise,
     score_cam,
+    seg_xres,
     variants,
 )
 from interp.methods.attribute import Attribution, attribute
