@@ -28,6 +28,7 @@ from interp.features.origin import Origin, origin_of
 from interp.features.paths import Paths
 from interp.features.perceptual_terms import PerceptualTerms, perceptual_terms
 from interp.features.receptive_field import ReceptiveField, ReceptiveFields, receptive_field, receptive_fields
+from interp.features.skips import Ablation, Skip, Skips, skips_of
 from interp.features.statistics import LayerStatistics, Moments, layer_statistics
 from interp.features.style import Style, relative_distance, style
 from interp.features.style_distances import (
@@ -42,6 +43,7 @@ from interp.features.visualisation import Visualisation, visualise
 
 __all__ = [
     "KERNELS",
+    "Ablation",
     "Activation",
     "Channel",
     "ChannelReport",
@@ -67,6 +69,8 @@ __all__ = [
     "PerceptualTerms",
     "ReceptiveField",
     "ReceptiveFields",
+    "Skip",
+    "Skips",
     "Strip",
     "Style",
     "StyleDistances",
@@ -106,6 +110,7 @@ __all__ = [
     "receptive_field",
     "receptive_fields",
     "relative_distance",
+    "skips_of",
     "spectrum",
     "strip_of",
     "style",

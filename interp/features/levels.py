@@ -84,7 +84,7 @@ def levels_of(model: ImageModel) -> Levels:
     decoders: dict[tuple[int, int], str] = {}
     for name, size in up:
         # The last one of a grid wins: before it stands what was made larger, but has not met its skip.
-        decoders[_nearest(size, (*encoders, *decoders))] = name
+        decoders[nearest_size(size, (*encoders, *decoders))] = name
     skips = _skips(model, [name for name, _ in down], stages[bottom][0]) if up else set()
     rows = [
         Level(size, encoders.get(size), decoders.get(size), size in decoders and encoders.get(size) in skips)
@@ -98,7 +98,7 @@ def _grid(model: ImageModel, name: str) -> tuple[int, int]:
     return height, width
 
 
-def _nearest(size: tuple[int, int], known: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def nearest_size(size: tuple[int, int], known: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Return the known grid that a size belongs to, or the size itself."""
 
     def apart(other: tuple[int, int]) -> float:
