@@ -69,7 +69,9 @@ def _overlap(output: Tensor, truth: Tensor, index: int | None) -> dict[str, floa
     predicted = (output[0, 0] > 0).long() if single else output[0].argmax(0)
     known = (truth >= 0) & (truth < max(output.shape[1], 2))
     # A single logit is that of class 1 against 0.
-    classes = [1] if single else truth[known].unique().tolist() if index is None else [index]
+    classes = (
+        [1] if single else truth[known].bincount().nonzero().flatten().tolist() if index is None else [index]
+    )
     found = []
     for one in classes:
         here, there = known & (truth == one), known & (predicted == one)
