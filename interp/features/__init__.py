@@ -39,6 +39,8 @@ from interp.features.style_distances import (
     style_change,
     style_distances,
 )
+from interp.features.unet import UNet, unet_of
+from interp.features.upsampling import Upsampling, upsamplings_of
 from interp.features.visualisation import Visualisation, visualise
 
 __all__ = [
@@ -75,6 +77,8 @@ __all__ = [
     "Style",
     "StyleDistances",
     "StyleMatch",
+    "UNet",
+    "Upsampling",
     "Visualisation",
     "activation_of",
     "activations_of",
@@ -117,5 +121,7 @@ __all__ = [
     "style_change",
     "style_distances",
     "top_examples",
+    "unet_of",
+    "upsamplings_of",
     "visualise",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from interp.features.concatenations import Concatenating, Concatenation, concatenations_of
-from interp.features.errors import FeatureError
+from interp.features.errors import FeatureError, NoSkipsError
 from interp.features.levels import levels_of
 from interp.features.skip_ablation import ABLATIONS, Tail, replaced
 from interp.features.skip_truth import Truth, measures_of
@@ -150,7 +150,7 @@ def skips_of(
     bottleneck = levels_of(model).bottleneck
     places = concatenations_of(model, inputs, bottleneck)
     if not places:
-        raise FeatureError(
+        raise NoSkipsError(
             f"{model.name} concatenates nothing on its way up with what comes from its way down, so there "
             "are no skips to compare. Is it a U-Net? Skips that are added are none here."
         )

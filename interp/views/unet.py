@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy.typing as npt
@@ -12,11 +11,13 @@ from PIL import Image
 
 from interp.views.channels import said_range
 from interp.views.checks import ViewError
+from interp.views.colormaps import check_colormap, default_for
 from interp.views.overlay import heat, overlay
 from interp.views.page import INCH, PIXELS_PER_INCH, Page
 from interp.views.pictures import place_picture
-from interp.views.plots import BLUE, LINE, broken, lines_at
+from interp.views.plots import broken, lines_at
 from interp.views.scale import Display, Scale
+from interp.views.unet_arrows import HEAD, Place, Row, draw_arrows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,8 +28,9 @@ _MARGIN: Final = 12.0
 _BOX: Final = 124.0
 _LEAST: Final = 0.66
 _INWARDS: Final = 36.0
-_WORDS: Final = 26.0
-_GAP: Final = 27.0
+_GAP: Final = 32.0
+_STRIP: Final = 3.0
+_COLOURS: Final = 64
 _SENSE: Final = {
     "positive": "each map on its own scale from 0",
     "signed": "each map on its own scale, white is 0, blue below and red above",
@@ -59,25 +61,17 @@ class ULevel:
         encoder: on the left.
         decoder: on the right.
         skip: whether an arrow leads from left to right.
+        share: of the skip in what is joined, 0 … 1; the thickness of its arrow. `None` where nobody asked.
+        note: a few words under the arrow, as what is lost without the skip.
+        up: how the grid of the decoder is made out of the one below: "pixel shuffle".
     """
 
     encoder: UBox | None
     decoder: UBox | None
     skip: bool = False
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a picture and its words lie, in points."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    @property
-    def middle(self) -> tuple[float, float]:
-        return self.left + self.width / 2, self.top + self.height / 2
+    share: float | None = None
+    note: str = ""
+    up: str = ""
 
 
 def u_figure(
@@ -89,6 +83,7 @@ def u_figure(
     over: bool = False,
     colormap: str | None = None,
     heading: str = "",
+    legend: str = "",
     words: bool = True,
 ) -> Figure:
     """The U that everybody knows, with a map, the layer's name and the tensor's size in every box.
@@ -101,6 +96,7 @@ def u_figure(
         over: draw the maps over the picture.
         colormap: a key of `COLORMAPS`; the display's default where None.
         heading: one line above.
+        legend: what the shares are of, said below it.
         words: say in English what the colours mean, which arrow is a skip, and why a map has no colours.
             Without them a page can say it in another language, whose letters the figure's font may lack.
 
@@ -122,10 +118,14 @@ def u_figure(
     if any(level.encoder is None and level.decoder is None for level in levels[1:]):
         raise ViewError("levels: each needs an encoder or a decoder")
     rows = list(levels) if levels[0].encoder is None else [ULevel(None, None), *levels]
-    said = broken(_SENSE[display], 8, _WIDTH - 2 * _MARGIN, 2) if words else []
+    said = (
+        broken("\n".join(filter(None, [_SENSE[display], legend])), 8, _WIDTH - 2 * _MARGIN, 5)
+        if words
+        else []
+    )
     top = _MARGIN + (18 if heading else 0) + 11 * len(said) + 8
     places, foot = _placed(len(rows), top, picture.height / picture.width)
-    page = Page(_WIDTH, foot + _MARGIN)
+    page = Page(_WIDTH, foot + 6 + _MARGIN)
     page.text(_MARGIN, _MARGIN + 5, heading, 11, _WIDTH - 2 * _MARGIN, bold=True)
     lines_at(page, _MARGIN, _MARGIN + (18 if heading else 0), said, 8, _WIDTH - 2 * _MARGIN, muted=True)
     style = (picture if over else None, display, colormap, words)
@@ -138,24 +138,38 @@ def u_figure(
         if row.decoder is not None:
             _draw_box(page, right, row.decoder, *style)
     _draw_box(page, places[-1][0], bottleneck, *style)
-    _draw_arrows(page, rows, places, "skip" if words else "")
+    draw_arrows(page, [_arrow(row, words) for row in rows], places)
     return page.figure
 
 
-def _placed(rows: int, top: float, aspect: float) -> tuple[list[tuple[_Place, _Place]], float]:
+def _arrow(level: ULevel, words: bool) -> Row:
+    share = "" if level.share is None else f"{100 * level.share:.0f} %"
+    title = f"skip {share}".strip() if words else share
+    return Row(
+        level.encoder is not None,
+        level.decoder is not None,
+        level.skip,
+        level.share,
+        title,
+        level.note if words else "",
+        level.up if words else "",
+    )
+
+
+def _placed(rows: int, top: float, aspect: float) -> tuple[list[tuple[Place, Place]], float]:
     """The places of all rows and, last, twice that of the bottleneck; and where they end."""
-    places: list[tuple[_Place, _Place]] = []
+    places: list[tuple[Place, Place]] = []
     for row in range(rows + 1):
         part = row / rows
         slot = _BOX * (1 - (1 - _LEAST) * part)
         # High pictures are narrower, and still have room for the words.
         width = slot / max(aspect, 1.0)
         height, edge = width * aspect, _MARGIN + _INWARDS * part + (slot - width) / 2
-        top += _WORDS
-        left = _Place(edge, top, width, height)
-        right = _Place(_WIDTH - edge - width, top, width, height)
+        top += HEAD
+        left = Place(edge, top, width, height)
+        right = Place(_WIDTH - edge - width, top, width, height)
         if row == rows:
-            left = right = _Place((_WIDTH - width) / 2, top, width, height)
+            left = right = Place((_WIDTH - width) / 2, top, width, height)
         places.append((left, right))
         top += height + _GAP
     return places, top - _GAP
@@ -163,7 +177,7 @@ def _placed(rows: int, top: float, aspect: float) -> tuple[list[tuple[_Place, _P
 
 def _draw_box(
     page: Page,
-    place: _Place,
+    place: Place,
     box: UBox,
     picture: Image.Image | None,
     display: Display,
@@ -181,64 +195,41 @@ def _draw_box(
             picture.resize((width, height)), box.values, scale=scale, colormap=colormap, words=False
         )
     place_picture(page, shown, place.left, place.top, place.width, place.height)
+    if scale.verdict is None:
+        _draw_strip(page, place, display, colormap)
     values = said_range(scale) if words or scale.verdict is None else ""
     _draw_words(page, place, box.name, " × ".join(map(str, box.shape)), values)
 
 
-def _draw_words(page: Page, place: _Place, name: str, size: str, values: str) -> None:
+def _draw_strip(page: Page, place: Place, display: Display, colormap: str | None) -> None:
+    """The colours of the scale, under the picture, from its lowest to its highest value."""
+    from matplotlib import colormaps
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    name = check_colormap(colormap or default_for(display))
+    top, wide = place.top + place.height + 2, place.width / _COLOURS
+    cells = [
+        Rectangle(
+            ((place.left + i * wide) / page.width, 1 - (top + _STRIP) / page.height),
+            wide / page.width,
+            _STRIP / page.height,
+        )
+        for i in range(_COLOURS)
+    ]
+    colours = colormaps[name]([i / (_COLOURS - 1) for i in range(_COLOURS)])
+    page.figure.add_artist(
+        PatchCollection(
+            cells, facecolors=colours, edgecolors="face", linewidths=0.1, transform=page.figure.transFigure
+        )
+    )
+
+
+def _draw_words(page: Page, place: Place, name: str, size: str, values: str) -> None:
     room = max(place.width, 116.0)
     x, _ = place.middle
     short = name if len(name) <= 20 else f"…{name[-19:]}"
     page.text(x, place.top - 19, short, 9, room, bold=True, across="center")
     page.text(x, place.top - 7, size, 8.5, room, across="center")
     if values:
-        page.text(x, place.top + place.height + 7, values, 7.5, room, muted=True, across="center")
-
-
-def _draw_arrows(
-    page: Page, rows: Sequence[ULevel], places: Sequence[tuple[_Place, _Place]], skip: str
-) -> None:
-    bottom = places[-1][0]
-    beside = list(zip(rows, places, strict=False))
-    down = [left for number, (row, (left, _)) in enumerate(beside) if row.encoder or number == 0]
-    up = [right for row, (_, right) in beside if row.decoder]
-    for upper, lower in pairwise(down):
-        _draw_arrow(page, _under(upper), _over(lower))
-    for upper, lower in pairwise(up):
-        _draw_arrow(page, _over(lower), _under(upper))
-    edge, y = bottom.left, bottom.middle[1]
-    _draw_arrow(page, _under(down[-1]), (edge - 5, y))
-    if up:
-        _draw_arrow(page, (edge + bottom.width + 5, y), _under(up[-1]))
-    across = [(left, right) for row, (left, right) in beside if row.skip]
-    for number, (left, right) in enumerate(across):
-        start, end, y = left.left + left.width + 5, right.left - 5, left.middle[1]
-        _draw_arrow(page, (start, y), (end, y), BLUE)
-        if number == 0:
-            page.text((start + end) / 2, y - 7, skip, 8.5, 80, across="center")
-
-
-def _under(place: _Place) -> tuple[float, float]:
-    return place.middle[0], place.top + place.height + 13
-
-
-def _over(place: _Place) -> tuple[float, float]:
-    return place.middle[0], place.top - _WORDS + 1
-
-
-def _draw_arrow(page: Page, start: tuple[float, float], end: tuple[float, float], colour: str = LINE) -> None:
-    from matplotlib.patches import FancyArrowPatch
-
-    ends = [(x / page.width, 1 - y / page.height) for x, y in (start, end)]
-    page.figure.add_artist(
-        FancyArrowPatch(
-            *ends,
-            transform=page.figure.transFigure,
-            arrowstyle="-|>",
-            mutation_scale=8,
-            linewidth=1.2,
-            shrinkA=0,
-            shrinkB=0,
-            color=colour,
-        )
-    )
+        page.text(x, place.top + place.height + 11, values, 7.5, room, muted=True, across="center")

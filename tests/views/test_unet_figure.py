@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from figure_words import assert_inside, words
+from matplotlib import colormaps
+from matplotlib.collections import PatchCollection
 from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 
@@ -106,3 +108,35 @@ def test_empty_levels_are_refused():
         u_figure(picture, [], bottom)
     with pytest.raises(ViewError, match="an encoder or a decoder"):
         u_figure(picture, [*levels(), ULevel(None, None)], bottom)
+
+
+def test_shares_notes_and_up_sampling_are_said_and_thick_arrows_are_large_shares():
+    rows = [
+        ULevel(None, box("up3", 4, 8, 8), True, 0.1, "zeroed: IoU −0.25", "bilinear"),
+        ULevel(box("down2", 4, 4, 4), box("up2", 4, 4, 4), True, 0.9, up="transposed convolution"),
+        ULevel(box("down1", 4, 2, 2), box("up1", 4, 2, 2), True, up="pixel shuffle with ICNR"),
+    ]
+    figure = u_figure(Image.new("RGB", (80, 60)), rows, box("bottom", 8, 1, 2), legend="skips: their part")
+    assert_inside(figure)
+    said = words(figure)
+    for each in ("skip 10 %", "skip 90 %", "zeroed: IoU −0.25", "bilinear", "transposed convolution"):
+        assert each in said
+    assert "pixel shuffle with ICNR" in " ".join(said)
+    assert "skips: their part" in said
+    found = [a for a in figure.findobj(FancyArrowPatch) if a._posA_posB[0][1] == a._posA_posB[1][1]]
+    thin, thick, plain = (arrow.get_linewidth() for arrow in found)
+    assert thin < thick
+    assert plain < thick
+    quiet = words(u_figure(Image.new("RGB", (80, 60)), rows, box("bottom", 8, 1, 2), words=False))
+    assert "10 %" in quiet
+    assert not {"bilinear", "zeroed: IoU −0.25", "skip 10 %"} & set(quiet)
+
+
+def test_every_map_has_the_colours_of_its_scale_below_it():
+    flat = UBox("flat", (3, 4, 4), np.zeros((4, 4), np.float32))
+    rows = [ULevel(box("down", 4, 2, 2), None), ULevel(flat, None)]
+    figure = u_figure(Image.new("RGB", (80, 80)), rows, box("bottom", 8, 1, 2), colormap="viridis")
+    strips = figure.findobj(PatchCollection)
+    assert len(strips) == 2  # none for what is the same everywhere
+    for strip in strips:
+        assert np.allclose(strip.get_facecolors()[[0, -1]], colormaps["viridis"]([0.0, 1.0]))
