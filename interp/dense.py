@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
+from interp.logits import TargetError
 from interp.models.labels import Labels
 from interp.places import Place, PlaceError, in_words, positions
+from interp.regions import to_runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,8 @@ class RegionTarget:
         index: of the class.
         region: bool `(H, W)`.
         name: how it is called in pictures and reports.
-        place: of a pixel or a box, which give the region again; `None` for where the class is predicted.
+        place: of a pixel or a box, which give the region again; `None` of any other region.
+        predicted: the region is where the class is predicted, and the model gives it again.
 
     Example:
         >>> road = RegionTarget(3, logits[0].argmax(0) == 3, "road, where it is predicted")
@@ -31,16 +34,37 @@ class RegionTarget:
     region: torch.Tensor = field(repr=False)
     name: str
     place: Place | None = None
+    predicted: bool = False
 
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
-        """Return `(B,)` scores of `(B, classes, H, W)` logits."""
-        return (output[:, self.index] * self.region).sum((1, 2))
+        """Return `(B,)` scores of `(B, classes, H, W)` logits.
+
+        Raises:
+            TargetError: the output has another size, or not so many classes.
+        """
+        if output.shape[2:] != self.region.shape or not 0 <= self.index < output.shape[1]:
+            raise TargetError(
+                f"{self.name} asks for class {self.index} over {_across(self.region)} positions; the output "
+                f"has the shape {tuple(output.shape)}."
+            )
+        return (output[:, self.index] * self.region.to(output.device)).sum((1, 2))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, from which the model gives the region again."""
+        """Return plain values, from which the model gives the region again; a free region as run lengths."""
         if self.place is not None:
             return {"class": self.index, "place": list(self.place), "name": self.name}
-        return {"predicted_region": self.index, "name": self.name}
+        if self.predicted:
+            return {"predicted_region": self.index, "name": self.name}
+        size = list(self.region.shape)
+        return {
+            "class": self.index,
+            "region": {"size": size, "runs": to_runs(self.region.cpu().numpy())},
+            "name": self.name,
+        }
+
+
+def _across(region: torch.Tensor) -> str:
+    return " × ".join(map(str, reversed(region.shape)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +98,7 @@ def predicted_regions(logits: torch.Tensor, labels: Labels, count: int) -> tuple
         >>> predicted_regions(torch.eye(2)[:, :, None].expand(2, 2, 3), Labels(("sky", "road")), 1)[0].name
         'sky, where it is predicted'
     """
-    found = _predicted(logits)
+    found = predicted_classes(logits)
     areas = found[found >= 0].bincount(minlength=len(logits))
     largest = areas.argsort(descending=True, stable=True)[:count].tolist()
     if not areas.any():
@@ -84,15 +108,15 @@ def predicted_regions(logits: torch.Tensor, labels: Labels, count: int) -> tuple
     return tuple(predicted_region(logits, labels, i) for i in largest if areas[i])
 
 
-def _predicted(logits: torch.Tensor) -> torch.Tensor:
-    """Return the class of each position; of a single one −1 where its logit is not positive."""
+def predicted_classes(logits: torch.Tensor) -> torch.Tensor:
+    """Return the class of each position, `(H, W)`; of a single one −1 where its logit is not positive."""
     return logits.argmax(0) if len(logits) > 1 else (logits[0] > 0).long() - 1
 
 
 def predicted_region(logits: torch.Tensor, labels: Labels, index: int) -> RegionTarget:
     """Return a class over the region where it is predicted."""
     name = f"{labels[index]}, where it is predicted"
-    return RegionTarget(index, _predicted(logits) == index, name)
+    return RegionTarget(index, predicted_classes(logits) == index, name, predicted=True)
 
 
 def region_at(
@@ -114,8 +138,16 @@ def region_at(
         'road at (0.50, 0.90)'
     """
     region = positions(place, (logits.shape[1], logits.shape[2])).to(logits.device)
-    if wanted is None:
-        index = int(logits.argmax(0)[region].bincount().argmax())
-    else:
-        index = labels.find(wanted, len(logits))
+    index = class_in(region, logits, labels, wanted)
     return RegionTarget(index, region, f"{labels[index]} {in_words(place)}", place)
+
+
+def class_in(region: torch.Tensor, logits: torch.Tensor, labels: Labels, wanted: str | int | None) -> int:
+    """Return the index of a class; of `None` the one that is predicted at most positions of a region.
+
+    Raises:
+        LabelError: no such class.
+    """
+    if wanted is not None:
+        return labels.find(wanted, len(logits))
+    return int(logits.argmax(0)[region].bincount().argmax())

@@ -21,7 +21,7 @@ from interp.layers import LayerError
 from interp.methods import Attribution, Method, attribute, get
 from interp.models import ImageModel, load
 from interp.progress import Progress, part_of
-from interp.targets import AnyTarget, LogitTarget, Several, Target, TargetLike, per_picture
+from interp.targets import AnyTarget, LogitTarget, Seen, Several, Target, TargetLike, about, per_picture
 from interp.targets import from_json as target_from_json
 
 ModelLike = ImageModel | nn.Module | str | Path | Any
@@ -70,8 +70,9 @@ def explain(
         pictures: a path, Pillow image, array, tensor, bytes or open file; or a list of them.
         target: `None` for the predicted class (of a segmentation the one with the largest region, of a
             picture its detail); an index, a name or a callable (output → one score for each
-            picture); `targets.top(3)`, `targets.several("cat", 967)`, `targets.contrast("cat", "dog")`; or a
-            list with one of these for each picture.
+            picture); `targets.top(3)`, `targets.several("cat", 967)`, `targets.contrast("cat", "dog")`; a
+            region or a part of a picture, as `targets.component("car", at=(0.3, 0.6))`; or a list with one
+            of these for each picture.
         method: name of a method (`interp methods` lists them), with options as in `"rise(masks=500)"`, or a
             list.
         layer: name or index of a layer (`interp layers MODEL`), `"stages"` for the end of every stage, or
@@ -115,7 +116,11 @@ def _explain_batch(
     progress: Progress | None,
 ) -> Iterable[Explanation]:
     pictures = [open_image(source) for source in sources]
-    found = attribute(model, model.prepare(pictures), queries, methods, layers, progress=progress)
+    asked = [
+        about(query, Seen(picture, model.preprocess))
+        for query, picture in zip(queries, pictures, strict=True)
+    ]
+    found = attribute(model, model.prepare(pictures), asked, methods, layers, progress=progress)
     for row, (source, picture) in enumerate(zip(sources, pictures, strict=True)):
         path = str(source) if isinstance(source, (str, Path)) else None
         yield from explanations_of(model, found, row, picture, path)
@@ -174,7 +179,7 @@ def remake(saved: str | Path, *, model: ModelLike | None = None, target: TargetL
     Args:
         saved: the text of `Explanation.to_json`, or the path of a file with it.
         model: needed when the JSON's model was a module or a Learner that `load` cannot find by name.
-        target: needed when the JSON's target was a callable.
+        target: needed when the JSON's target was a callable, or has a reference picture.
 
     Raises:
         ExplanationError: the JSON is broken, or model, weights, picture or map are not what it says.
@@ -184,18 +189,20 @@ def remake(saved: str | Path, *, model: ModelLike | None = None, target: TargetL
         >>> bool((again.map == explanation.map).all())
         True
     """
-    about = _read(saved)
+    told = _read(saved)
     try:
-        found = _model(about["model"], model)
-        picture, path = _open(about["picture"])
-        query = target if "callable" in about["target"] else target_from_json(about["target"])
+        found = _model(told["model"], model)
+        picture, path = _open(told["picture"])
+        query = target if "callable" in told["target"] else target_from_json(told["target"])
         if query is None:
             raise ExplanationError(
-                "the JSON's target was a callable; give it again: remake(..., target=...)."
+                "the JSON's target was a callable, or has a reference picture; give it again: "
+                "remake(..., target=...)."
             )
-        found_map = attribute(found, found.prepare([picture]), [query], [about["method"]], [about["layer"]])
+        query = about(query, Seen(picture, found.preprocess))
+        found_map = attribute(found, found.prepare([picture]), [query], [told["method"]], [told["layer"]])
         again = next(iter(explanations_of(found, found_map, 0, picture, path)))
-        expected = about["map"]["float32"]
+        expected = told["map"]["float32"]
     except ExplanationError:
         raise
     except (KeyError, TypeError, AttributeError) as error:

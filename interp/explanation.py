@@ -23,7 +23,7 @@ from interp.images.pixels import pixels_hash
 from interp.methods import Method
 from interp.methods.applying import parts_of
 from interp.models import ImageModel, Prediction
-from interp.targets import CallableTarget, Target
+from interp.targets import Target
 from interp.views import (
     Drawing,
     Interpolation,
@@ -234,10 +234,6 @@ class Explanation:
         return json.dumps(self._about(), indent=1, ensure_ascii=False)
 
     def _about(self) -> dict[str, Any]:
-        if isinstance(self.target, CallableTarget):
-            target: dict[str, Any] = {"callable": self.target.name}
-        else:
-            target = self.target.to_json()
         values = self.values.astype("<f4").tobytes()
         return {
             "format": FORMAT,
@@ -248,7 +244,7 @@ class Explanation:
                 "weights_sha256": self.model.weights_hash(),
             },
             "picture": self._picture(),
-            "target": target,
+            "target": self.target.to_json(),
             "layer": self.layer,
             "method": self.method.name,
             "score": self.score,

@@ -41,8 +41,8 @@ class LogitTarget:
         if output.dim() != 2:
             raise TargetError(
                 f"the output {tuple(output.shape)} has a value for every position, so a class alone does not "
-                "say where. Give a callable, or of a segmentation targets.where_predicted, pixel or box "
-                "(--region)."
+                "say where. Of a segmentation ask targets.where_predicted, pixel, box or another region, of "
+                "a picture targets.value, or give a callable."
             )
         indices = [index for index, _ in self.terms]
         if not all(0 <= index < output.shape[1] for index in indices):
@@ -100,3 +100,52 @@ class CallableTarget:
                 f"the target {self.name} gave {shape}; it must give one score for each picture."
             )
         return scores
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its name; a function cannot be saved."""
+        return {"callable": self.name}
+
+
+@dataclass(frozen=True)
+class SumTarget:
+    """A weighted sum of any targets of one output: `s = Σ_j c_j · s_j`.
+
+    Attributes:
+        terms: `(coefficient, target)` pairs; `SumTarget.of` makes them of sums, too.
+        name: how it is called in pictures and reports.
+
+    Example:
+        >>> dark = CallableTarget(lambda output: -output.sum((1, 2, 3)), "dark")
+        >>> SumTarget.of((2.0, dark), (-1.0, dark))(torch.ones(1, 1, 1, 3))
+        tensor([-3.])
+    """
+
+    terms: tuple[tuple[float, Any], ...]
+    name: str
+
+    @classmethod
+    def of(cls, *terms: tuple[float, Any]) -> SumTarget:
+        """Return the sum, named as it is computed; sums within it are resolved into their terms."""
+        flat: list[tuple[float, Any]] = []
+        for factor, target in terms:
+            inner = target.terms if isinstance(target, SumTarget) else ((1.0, target),)
+            flat += [(factor * c, each) for c, each in inner]
+        if len(flat) == 1 and flat[0][0] == 1:
+            return cls(tuple(flat), flat[0][1].name)
+        words = ""
+        for factor, target in flat:
+            sign = ("−" if factor < 0 else "+") if words else ("−" * (factor < 0))
+            words += f" {sign} " if words else sign
+            words += f"({target.name})" if abs(factor) == 1 else f"{abs(factor):g} · ({target.name})"
+        return cls(tuple(flat), words)
+
+    def __call__(self, output: torch.Tensor) -> torch.Tensor:
+        """Return `(B,)` scores of any output that all terms take."""
+        return torch.stack([factor * target(output) for factor, target in self.terms]).sum(0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; only its name where a term cannot be saved."""
+        saved = [[factor, target.to_json()] for factor, target in self.terms]
+        if any("callable" in value for _, value in saved):
+            return {"callable": self.name}
+        return {"sum": saved, "name": self.name}

@@ -61,14 +61,22 @@ def positions(place: Place, size: tuple[int, int]) -> torch.Tensor:
         >>> positions((0.0, 0.0, 0.5, 1.0), (2, 4)).int().tolist()
         [[1, 1, 0, 0], [1, 1, 0, 0]]
     """
+    region = torch.zeros(size, dtype=torch.bool)
+    region[spans(place, size)] = True
+    return region
+
+
+def spans(place: Place, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the rows and the columns that `positions` gives.
+
+    Example:
+        >>> spans((0.0, 0.0, 0.5, 1.0), (2, 4))
+        (slice(0, 2, None), slice(0, 2, None))
+    """
     height, width = size
     if len(place) == 2:
-        columns, rows = _at(place[0], width), _at(place[1], height)
-    else:
-        columns, rows = _between(place[0], place[2], width), _between(place[1], place[3], height)
-    region = torch.zeros(size, dtype=torch.bool)
-    region[rows, columns] = True
-    return region
+        return _at(place[1], height), _at(place[0], width)
+    return _between(place[1], place[3], height), _between(place[0], place[2], width)
 
 
 def _at(part: float, count: int) -> slice:

@@ -60,8 +60,13 @@ def test_what_is_asked_when_nobody_says_follows_the_task():
 
 
 def test_a_class_alone_of_a_segmentation_says_what_to_do_instead():
-    with pytest.raises(TargetError, match="Give a callable"):
+    with pytest.raises(TargetError, match=r"targets.where_predicted\('road'\) \(--region predicted\)"):
         resolve("road", logits(), LABELS, "segmentation")
+
+
+def test_a_class_alone_of_a_picture_says_what_to_do_instead():
+    with pytest.raises(TargetError, match=r"is a picture, so there is no class.*targets\.value"):
+        resolve(1, logits(), LABELS, "image")
 
 
 def segmenter():

@@ -156,7 +156,10 @@ def test_callables_are_given_again(model):
 
     found = interp.explain(model, noise(), brightness)
     again(found, model=model, target=brightness)
-    with pytest.raises(ExplanationError, match=r"callable; give it again: remake\(\.\.\., target="):
+    with pytest.raises(
+        ExplanationError,
+        match=r"give it again: remake\(\.\.\., target=",
+    ):
         interp.remake(found.to_json(), model=model)
     with pytest.raises(ExplanationError, match="came out different"):
         interp.remake(found.to_json(), model=model, target=lambda output: output[:, 0])

@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 from command import interp, save_classifier, save_noise, save_segmenter
+from PIL import Image
 
 import interp as package
 from interp import targets
@@ -82,3 +84,92 @@ def test_a_classifier_has_no_regions(tmp_path):
     done = interp("explain", tmp_path / "a.png", "-m", save_classifier(tmp_path / "pets"), "-r", "1,1")
     assert done.returncode == 2
     assert "--region is for networks that segment; pets does classification." in done.stderr
+
+
+@pytest.fixture
+def street(folder, tmp_path):
+    """Return the options of a command for a picture with a mask and a label map of its size beside it."""
+    picture = save_noise(tmp_path, "a") / "a.png"
+    inside = np.zeros((64, 80), np.uint8)
+    inside[10:40, 20:60] = 1
+    Image.fromarray(inside * 255).save(tmp_path / "mask.png")
+    (tmp_path / "labels").mkdir()
+    Image.fromarray(inside).save(tmp_path / "labels" / "a.png")
+    return ["explain", picture, "-m", folder, "--out", tmp_path / "out"]
+
+
+def test_regions_of_every_kind_from_one_command(street, folder, tmp_path):
+    given = {
+        f"mask:{tmp_path / 'mask.png'}": "road in the mask mask.png",
+        "polygon:0,0;79,0;40,60": "road in the polygon of 3 points (0.00, 0.00) – (0.99, 0.94)",
+        f"truth:{tmp_path / 'labels' / 'a.png'}": "road, where it truly is",
+        f"missed:{tmp_path / 'labels'}": "road, where it is missed",
+        "inner:predicted": "road, where it is predicted: inner border, 3 px",
+        "outer(5):10,10,30,30": "outer border, 5 px",
+    }
+    asked = [word for region in given for word in ("--region", region)]
+    done = interp(*street, "-c", "road", *asked)
+    assert done.returncode == 0, done.stderr
+    for name in given.values():
+        assert name in done.stdout
+    assert (tmp_path / "out" / "a.png").is_file()
+
+
+def test_a_component_and_a_mask_are_what_python_gives_and_are_made_again(street, folder, tmp_path):
+    kinds = {
+        "component:40,32": targets.component(at=(40.5 / 80, 32.5 / 64)),
+        f"mask:{tmp_path / 'mask.png'}": targets.over(None, tmp_path / "mask.png"),
+        f"outer(2):inner:mask:{tmp_path / 'mask.png'}": targets.border(
+            targets.border(targets.over(None, tmp_path / "mask.png"), "inner"), "outer", 2
+        ),
+    }
+    for typed, query in kinds.items():
+        done = interp(*street, "-r", typed, "--save", "json")
+        assert done.returncode == 0, done.stderr
+        saved = json.loads((tmp_path / "out" / "a.json").read_text())
+        own = package.explain(folder, street[1], query)
+        assert saved["target"] == own.target.to_json()
+        assert saved["map"] == json.loads(own.to_json())["map"]
+        again = interp("remake", tmp_path / "out" / "a.json", "--out", tmp_path / "again.png")
+        assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("polygon:1,1;2,2", "give X,Y of a pixel"),
+        ("polygon:1,1;2,2;3", "give X,Y of a pixel"),
+        ("component:1,2,3,4", "give X,Y of a pixel"),
+        ("circle:1,2", "give X,Y of a pixel"),
+        ("inner:", "give X,Y of a pixel"),
+        ("inner(0):predicted", "a border of 0 positions is none"),
+        ("mask:", "there is no file or folder"),
+        ("mask:nowhere.png", "there is no file or folder 'nowhere.png'"),
+        ("missed:.", "say what is missed; give --class, too"),
+        ("outer:invented:.", "say what is invented; give --class, too"),
+    ],
+)
+def test_what_is_no_region_of_a_kind_is_said_before_anything_runs(folder, tmp_path, typed, said):
+    done = interp("explain", tmp_path / "a.png", "-m", folder, "-r", typed)
+    assert done.returncode == 2
+    assert said in done.stderr.replace("\n", " ")
+
+
+def test_a_mask_of_another_size_and_a_missing_label_map_stop_no_other_picture(street, tmp_path):
+    Image.new("L", (7, 7), 255).save(tmp_path / "small.png")
+    done = interp(*street, "-r", f"mask:{tmp_path / 'small.png'}")
+    assert done.returncode == 1
+    assert "a.png: the mask is of 7 × 7; give it of the size of the output" in done.stderr
+    save_noise(tmp_path, "abc")
+    done = interp(
+        "explain", tmp_path / "c.png", *street[1:], "-c", "road", "-r", f"truth:{tmp_path / 'labels'}"
+    )
+    assert done.returncode == 1
+    assert "c.png" in done.stderr
+    assert (tmp_path / "out" / "a.png").is_file()
+
+
+def test_a_class_without_a_region_says_which_to_give(street):
+    done = interp(*street, "-c", "road")
+    assert done.returncode == 2
+    assert "--region predicted" in done.stderr

@@ -47,7 +47,7 @@ def test_a_class_that_is_not_there(index):
 
 
 def test_logits_for_every_position_are_refused_in_words():
-    with pytest.raises(TargetError, match="Give a callable"):
+    with pytest.raises(TargetError, match="or give a callable"):
         CAT(torch.zeros(1, 3, 4, 4))
     for query in (None, 1, "tench", targets.top(2), targets.contrast(0, 1), targets.several(0, 1)):
         with pytest.raises(TargetError, match="Give a callable"):
@@ -109,9 +109,20 @@ def test_impossible_questions():
         targets.top(0)
     with pytest.raises(TargetError, match="names no target"):
         targets.several()
-    for bad in (targets.contrast(lambda o: o[:, 0], 1), targets.negative(lambda o: o[:, 0])):
-        with pytest.raises(TargetError, match="single classes"):
+    for bad in (targets.contrast(targets.top(2), 1), targets.negative(targets.several(0, 1))):
+        with pytest.raises(TargetError, match="take one target, not several"):
             resolve(bad, LOGITS, LABELS)
+
+
+def test_callables_are_negated_and_contrasted():
+    def first(output):
+        return output[:, 0]
+
+    (against,) = resolve(targets.negative(first), LOGITS, LABELS)
+    (rather,) = resolve(targets.contrast(first, "tiger cat"), LOGITS, LABELS)
+    assert against(LOGITS[None]).item() == -0.5
+    assert rather(LOGITS[None]).item() == 0.5 - 3.0
+    assert (against.name, rather.name) == ("−(first)", "(first) − (tiger cat)")
 
 
 def test_per_picture():

@@ -37,8 +37,10 @@ def explain(
         typer.Option(
             "--region",
             "-r",
-            help="Of a segmentation: X,Y or LEFT,TOP,RIGHT,BOTTOM in pixels of the picture, or 'predicted', "
-            "where the class is predicted. With --class, else the class found there; several times.",
+            help="Of a segmentation: X,Y or LEFT,TOP,RIGHT,BOTTOM in pixels of the picture; 'predicted', "
+            "where the class is predicted; polygon:X,Y;X,Y;X,Y, component:X,Y, mask:FILE, truth:, missed: or "
+            "invented:LABELS; or the border of any, inner:REGION, outer:REGION. With --class, else the class "
+            "found there; several times.",
         ),
     ] = None,
     method: Annotated[
@@ -83,7 +85,7 @@ def explain(
 
     drawing = Drawing(opacity, colormap, threshold, cast("Interpolation", smoothing))
     placing = {"columns": check_columns(columns), "shared": "row" if row_scale else False}
-    regions = read_regions(region or [])
+    regions = read_regions(region or [], classes or [])
     whole = targets.several(*classes) if classes else targets.top(top)
     layers: Any = "stages" if layer == ["stages"] else layer
     kinds = [kind.lower().lstrip(".") for kind in save or ["png"]]

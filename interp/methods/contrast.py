@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from interp.dense import RegionTarget
-from interp.logits import LogitTarget
+from interp.logits import LogitTarget, SumTarget
 from interp.methods.registry import Asks
 from interp.models.image_model import Activation
 from interp.targets import Target
@@ -27,8 +27,8 @@ def contrast(target: Target, output: torch.Tensor, activation: Activation) -> to
     would then be told from the leader alone, by whatever speaks against the leader; so no rival weighs more
     than e times the class itself.
 
-    A sum of classes gets the sum of their contrasts, a region the sum over its positions. Where the
-    coefficients of a sum add up to 0 it is a contrast already and stays as it is. So do callables, and
+    A sum of classes or of regions gets the sum of their contrasts, a region the sum over its positions. Where
+    the coefficients of a sum add up to 0 it is a contrast already and stays as it is. So do callables, and
     outputs without rivals: one class, or a sigmoid for each.
 
     Args:
@@ -43,13 +43,20 @@ def contrast(target: Target, output: torch.Tensor, activation: Activation) -> to
     if activation != "softmax" or output.dim() < 2 or output.shape[1] < 2:
         return target(output)
     if isinstance(target, LogitTarget) and output.dim() == 2:
-        if abs(sum(c for _, c in target.terms)) <= 1e-6 * sum(abs(c) for _, c in target.terms):
+        if _balanced([c for _, c in target.terms]):
             return target(output)
         target(output[:1].detach())  # says which class does not exist
         return torch.stack([c * _against_rivals(output, index) for index, c in target.terms]).sum(0)
     if isinstance(target, RegionTarget) and output.dim() == 4:
         return (_against_rivals(output, target.index) * target.region).sum((1, 2))
+    if isinstance(target, SumTarget) and not _balanced([c for c, _ in target.terms]):
+        return torch.stack([c * contrast(each, output, activation) for c, each in target.terms]).sum(0)
     return target(output)
+
+
+def _balanced(coefficients: list[float]) -> bool:
+    """Whether they add up to 0, rounding aside."""
+    return abs(sum(coefficients)) <= 1e-6 * sum(map(abs, coefficients))
 
 
 def _against_rivals(output: torch.Tensor, index: int) -> torch.Tensor:

@@ -17,7 +17,11 @@ from interp.explorer import words
 from interp.methods import attribute, get
 
 PACKAGE = Path(interp.__file__).parent
-PARTS = ["methods", "models", "tokens.py", "stages.py", "layers.py", "logits.py", "targets.py", "places.py"]
+PARTS = [
+    "methods", "models", "tokens.py", "stages.py", "layers.py", "logits.py", "targets.py", "places.py",
+    "queries.py", "dense.py", "regions.py", "asked_regions.py", "asked_truth.py", "asked_pictures.py",
+    "picture_targets.py",
+]  # fmt: skip
 SOURCES = sorted(
     source
     for part in PARTS
