@@ -149,7 +149,8 @@ def _lost(skip: Skip, skips: Skips | None) -> str:
 
 
 def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    said = f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return said if any(digit in said for digit in "123456789") else "0"
 
 
 def unet_of(

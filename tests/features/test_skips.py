@@ -16,7 +16,26 @@ from interp.features import FeatureError, skip_ablation, skips_of
 from interp.features.concatenations import concatenations_of
 from interp.features.levels import levels_of
 
+
+class Dense(nn.Module):
+    """Concatenates on its way down, inside a module that a replay does not run again."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat([x, self.conv(x).relu()], 1)
+
+
+class DenseUNet(UNet):
+    def __init__(self):
+        super().__init__()
+        self.down2 = Dense()
+
+
 NETWORKS = {
+    "dense encoder": (seeded(DenseUNet), 3),
     "plain": (seeded(UNet), 3),
     "encoder in a list": (seeded(SmpLike), 2),
     "fastai": (DYNAMIC_UNETS["plain"], 3),
