@@ -22,8 +22,8 @@ def where_true(wanted: Wanted, truth: Any) -> Query:
     Args:
         wanted: name or index of the class; `None` for the one that has most positions.
         truth: the label map, class numbers `(height, width)`: an array, a tensor or the path of a PNG, of
-            the output's or the picture's size as in `over`. Numbers of no class, as 255, are void. Of a
-            network of a single class 1 is the class and 0 is not.
+            the output's or the picture's size as in `over`. Numbers of no class, as 255, are void, and so is
+            a class called void or unlabelled. Of a network of a single class 1 is the class and 0 is not.
 
     Raises:
         ImageError, PlaceError: as in `over`.
@@ -68,12 +68,15 @@ def _with_truth(
         found = fitted(values, size_of(asked), asked.seen, "the ground truth", NOWHERE)
         classes = predicted_classes(asked.logits).cpu().numpy()
         single = len(asked.logits) == 1
+        void = None if single else asked.labels.void
         valid = (found >= 0) & (found < (2 if single else len(asked.logits)))
         if wanted is None:
-            known = found[valid & (found > 0)] - 1 if single else found[valid]
+            known = found[valid & (found > 0)] - 1 if single else found[valid & (found != void)]
             index = int(np.bincount(known).argmax()) if known.size else 0
         else:
             index = asked.labels.find(wanted, len(asked.logits))
+        if void is not None and index != void:
+            valid &= found != void
         true = valid & (found == (1 if single else index))
         region = choose(true, valid & (classes == index))
         return over_region(index, region, f", {words}", asked)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from interp.images import Box
@@ -34,7 +35,7 @@ def checked(place: Any) -> Place:
         (0.25, 1.0)
     """
     ends = list(place) if isinstance(place, (list, tuple)) else []
-    plain = all(type(end) in (int, float) and 0 <= end <= 1 for end in ends)
+    plain = all(is_fraction(end) for end in ends)
     if len(ends) not in (2, 4) or not plain:
         raise PlaceError(
             f"the place {place!r:.80} is none: give x, y of a pixel or left, top, right, bottom of a box, "
@@ -45,6 +46,17 @@ def checked(place: Any) -> Place:
             f"the box {place!r:.80} is empty: left must be less than right, top less than bottom."
         )
     return tuple(float(end) for end in ends)
+
+
+def is_fraction(end: Any) -> bool:
+    """Whether a value is a number from 0 to 1; numpy's are, too.
+
+    Example:
+        >>> is_fraction(0.5), is_fraction(True), is_fraction(7)
+        (True, False, False)
+    """
+    number = isinstance(end, (int, float, np.integer, np.floating)) and not isinstance(end, bool)
+    return number and bool(0 <= end <= 1)
 
 
 def positions(place: Place, size: tuple[int, int]) -> torch.Tensor:

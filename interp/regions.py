@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from interp.images import Box, Preprocess
 from interp.images.masks import open_mask
-from interp.places import PlaceError
+from interp.places import PlaceError, is_fraction
 
 Points = tuple[tuple[float, float], ...]
 Side = Literal["inner", "outer"]
@@ -127,7 +127,7 @@ def checked_points(points: Any) -> Points:
         ((0.0, 0.0), (1.0, 0.0), (0.5, 1.0))
     """
     pairs = [tuple(p) if isinstance(p, (list, tuple)) else () for p in _listed(points)]
-    plain = all(len(p) == 2 and all(type(e) in (int, float) and 0 <= e <= 1 for e in p) for p in pairs)
+    plain = all(len(p) == 2 and all(is_fraction(e) for e in p) for p in pairs)
     if len(pairs) < _CORNERS or not plain:
         raise PlaceError(
             f"the polygon {points!r:.80} is none: give three or more points (x, y), each from 0 to 1 of what "

@@ -145,6 +145,18 @@ def test_void_positions_are_neither_missed_nor_invented():
         targets.where_wrong("car", truth, "wrong")
 
 
+def test_a_class_called_unlabelled_is_void_unless_it_is_asked_for():
+    labels = Labels(("sky", "road", "Unlabelled"))
+    truth = np.full(SIZE, 2)
+    truth[0, 0] = 1
+    (found,) = resolve(targets.where_wrong("sky", truth, "invented"), painted(), labels, "segmentation")
+    assert found.region.nonzero().tolist() == [[0, 0]]
+    (found,) = resolve(targets.where_true(None, truth), painted(), labels, "segmentation")
+    assert found.index == 1
+    (found,) = resolve(targets.where_true("unlabelled", truth), painted(), labels, "segmentation")
+    assert found.region.sum() == 95
+
+
 def test_a_network_of_one_class_has_a_ground_truth_of_0_and_1():
     logits = torch.tensor([[[1.0, -1.0, 2.0, -2.0]]])
     truth = np.array([[1, 1, 0, 0]])

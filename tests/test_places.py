@@ -152,6 +152,13 @@ def test_a_broken_saved_place_is_a_sentence(photo, before, after):
         interp.remake(text.replace(before, after), model=model)
 
 
+def test_numpy_s_numbers_are_numbers():
+    assert checked([np.float64(0.25), np.float32(0.5)]) == (0.25, 0.5)
+    assert checked((np.int64(0), 1)) == (0.0, 1.0)
+    with pytest.raises(PlaceError, match="from 0 to 1"):
+        checked((np.float64(1.5), 0))
+
+
 def test_a_picture_s_pixels_become_fractions_of_what_the_network_sees():
     size = (80, 60)
     squish = Preprocess((20, 20), (0.5,), (0.5,), fit="squish").box(size)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 NEAR, NEAR_ENOUGH = 4, 0.6
+# What a class is called that counts nowhere, the likeliest name first.
+VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore")
 
 
 class LabelError(ValueError):
@@ -42,6 +44,12 @@ class Labels:
 
     def __getitem__(self, index: int) -> str:
         return self.names[index] if 0 <= index < len(self.names) else f"class {index}"
+
+    @property
+    def void(self) -> int | None:
+        """The index of the class whose name says that it counts nowhere, as "unlabelled"."""
+        folded = [name.casefold() for name in self.names]
+        return next((folded.index(name) for name in VOID_NAMES if name in folded), None)
 
     def find(self, wanted: str | int, count: int | None = None) -> int:
         """Return the class that `wanted` names: an index, or a name whatever its capitals.

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from interp.models.labels import Labels
 from interp.training.data.problems import DataError
 
 UNNAMED_VOID = 255
 """What masks hold, by wide custom, where no class was drawn."""
-
-_VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore")
 
 
 def class_names(given: Sequence[str] | str | None, folder: Path) -> tuple[str, ...] | None:
@@ -57,8 +56,7 @@ def void_number(void: str | None, codes: Sequence[str]) -> int | None:
         1
     """
     if void is None:
-        folded = [name.casefold() for name in codes]
-        named = next((folded.index(name) for name in _VOID_NAMES if name in folded), None)
+        named = Labels(tuple(codes)).void
         if named is not None:
             return named
         return UNNAMED_VOID if len(codes) <= UNNAMED_VOID else None
