@@ -5,7 +5,7 @@
 network so that it gives the same output sooner.
 """
 
-from interp.capture.optimised import Optimised, optimised
+from interp.capture.optimised import Optimised, agrees, optimised
 from interp.capture.record import Recording, record
 from interp.capture.replay import Replay, replay
 from interp.capture.structure import CaptureError
@@ -17,6 +17,7 @@ __all__ = [
     "Recording",
     "Replay",
     "TwinPool",
+    "agrees",
     "optimised",
     "record",
     "replay",

@@ -15,7 +15,7 @@ from interp.methods.registry import Method
 from interp.methods.spelling import MethodError
 from interp.targets import LogitTarget, Target, TargetError
 
-_NUMBER = re.compile(r"(^|(?<=\.))\d+(?=\.)")  # of a block, not of the first or second norm in it
+_NUMBER = re.compile(r"\d+(?=\.)")  # of a block, not of the first or second norm in it
 
 
 def parts_of(method: Method, layer: str, table: LayerTable) -> tuple[str, ...]:
@@ -51,20 +51,37 @@ def stages_before(layer: str, table: LayerTable) -> tuple[str, ...]:
 
 
 def branches_of(layer: str, table: LayerTable) -> tuple[str, ...]:
-    """Return the layers that stand where this one does in the blocks of its stage, if it is a transformer's.
+    """Return the normalisation of a block with those of the same place in the blocks before it in its stage.
 
-    What a block's normalisation gives goes into one branch only, its attention, and so does its gradient:
-    the branches of a stage add up to what the stage does.
+    What such a layer gives goes into one branch only, as into a block's attention, and so does its gradient:
+    the branches of a stage add up to what the stage does. Of any other layer, and of a call of a reused one,
+    it is the layer alone.
     """
     own: Layer = table[layer]
-    if "Norm" not in own.type or own.layout is None or own.layout.kind == "first":
+    alone = "Norm" not in own.type or own.layout is None or own.layout.kind == "first"
+    if alone or split_call(layer)[0] != layer:
         return (layer,)
-    place, kind = _NUMBER.sub("#", own.name), (own.type, own.stage, own.shape)
-    return tuple(
+    kind, mine = (own.type, own.stage, own.shape, own.calls), _numbers(own.name)
+    alike = [
         row.name
-        for row in table
-        if (row.type, row.stage, row.shape) == kind and _NUMBER.sub("#", row.name) == place
-    )
+        for row in table[: own.index + 1]
+        if (row.type, row.stage, row.shape, row.calls) == kind and _places(row.name) == _places(own.name)
+    ]
+    # Blocks are counted by the first number that differs; the others tell the parts of a block apart.
+    for place in range(len(mine)):
+        rest = mine[:place] + mine[place + 1 :]
+        blocks = [n for n in alike if _numbers(n)[:place] + _numbers(n)[place + 1 :] == rest]
+        if len(blocks) > 1:
+            return tuple(blocks)
+    return (layer,)
+
+
+def _places(name: str) -> str:
+    return _NUMBER.sub("#", name)
+
+
+def _numbers(name: str) -> list[str]:
+    return _NUMBER.findall(name)
 
 
 def layers_of(method: Method, parts: Sequence[str], table: LayerTable) -> tuple[str, ...]:

@@ -192,7 +192,8 @@ def _probe(
         tell = _quiet if progress is None else part_of(progress, step, len(work))
         one = slice(row, row + 1)
         layer = job.layer if job.method.place == "layer" else ""
-        probe = Probe(model, private, inputs[one].clone(), output[one], own, layer, tell, copies)
+        given = inputs[one].clone()
+        probe = Probe(model, private, given, output[one], own, layer, tell, copies.of(given))
         found = probed(job.method, probe)
         batch = maps.setdefault(job.key(number), found.new_zeros(len(inputs), *found.shape))
         batch[row] = found

@@ -71,6 +71,7 @@ def extremal_perturbation(
     if variant not in ("preserve", "delete"):
         raise MethodError(f"extremal-perturbation(variant={variant!r}): give preserve or delete.")
     with torch.inference_mode(False), torch.enable_grad():
+        probe = probe.exact()  # an ascent goes on with what rounding has begun
         given = picture(probe)
         instead = replacement(probe, baseline, "extremal-perturbation").detach()
         whole, empty = (float(probe.scores(one)[0]) for one in (given, instead))
@@ -96,7 +97,6 @@ class _Game:
         """Return how far the score is above that of the empty picture."""
         kept = 1 - mask if self.deletes else mask
         mixed = self.instead + kept * (self.given - self.instead)
-        # Not of an optimised copy: the ascent goes on with what rounding has begun.
         output = self.probe.run(mixed.to(self.probe.inputs.dtype))
         return depending(in_full(self.probe.ask(output)), self.probe)[0] - self.empty
 

@@ -252,7 +252,7 @@ def gradient_shap(probe: Probe, *, samples: int = 50, seed: int = 0) -> torch.Te
         way = picture - plain
         found = gradients(probe, plain + drawn[:, :1].reshape(-1, *flat[2:], 1) * way)
         total = total + (way * found).sum(0) / samples
-        wanted += float((score - probe.scores(plain.expand_as(way))).sum()) / samples
+        wanted += float((score - probe.exact().scores(plain.expand_as(way))).sum()) / samples
         probe.progress(start + count, samples)
     balance(probe, total, total.sum() - wanted)
     return total.sum(0)

@@ -65,6 +65,10 @@ class Probe:
         """The target's score for the picture as it is."""
         return float(self.ask(self.output)[0])
 
+    def exact(self) -> Probe:
+        """Return the same probe of the network itself, never of a copy."""
+        return replace(self, copies=self.copies.asked("off"))
+
     def network(self, passes: int) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return what gives the network's output for other inputs, when about so many are to come.
 
@@ -142,7 +146,8 @@ class Probe:
         if inputs is not self.inputs:
             with torch.inference_mode(False), torch.no_grad():
                 given = inputs[row : row + 1].clone()
-                probe = replace(probe, inputs=given, output=self.run(given.clone()))
+                output = self.run(given.clone())
+                probe = replace(probe, inputs=given, output=output, copies=probe.copies.of(given))
         found = probed(method, probe)
         self.notes.extend(note for note in probe.notes if note not in self.notes)
         return found

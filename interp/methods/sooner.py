@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from interp.capture import Optimised, optimised
+from interp.capture import Optimised, agrees, optimised
 
 Optimize = Literal["auto", "on", "off", "bf16"]
 """`auto`: where it was measured to be faster; `on`: wherever it gives the same output; `bf16`: and in that
@@ -26,7 +26,7 @@ class Copies:
 
     Attributes:
         module: the twin.
-        inputs: `(1, C, *size)`, on which a copy must agree with it.
+        inputs: `(1, C, *size)`, the picture at hand; a copy must agree with the twin on it.
         optimize: when to give one at all.
     """
 
@@ -34,13 +34,18 @@ class Copies:
     inputs: torch.Tensor
     optimize: Optimize = "auto"
     _made: dict[tuple[str, torch.dtype], Optimised | None] = field(default_factory=dict)
+    _agreed: dict[tuple[str, torch.dtype], bool] = field(default_factory=dict)
 
     def asked(self, optimize: Optimize) -> Copies:
         """Return the same copies, given out under another rule."""
         return replace(self, optimize=optimize)
 
+    def of(self, inputs: torch.Tensor) -> Copies:
+        """Return the same copies for another picture."""
+        return replace(self, inputs=inputs, _agreed={})
+
     def get(self, passes: int, keep: str = "") -> Optimised | None:
-        """Return a copy for so many passes of one picture, or `None` where the twin itself is to be run.
+        """Return a copy for so many passes of the picture, or `None` where the twin itself is to be run.
 
         Args:
             passes: of the whole network, or of what comes after `keep`.
@@ -48,11 +53,16 @@ class Copies:
         """
         if self.optimize == "off" or (self.optimize == "auto" and not (passes >= MANY and self._measured())):
             return None
-        dtype = torch.bfloat16 if self.optimize == "bf16" else self.inputs.dtype
-        if (keep, dtype) not in self._made:
-            self._made[keep, dtype] = optimised(self.module, self.inputs, keep=keep, dtype=dtype)
-        found = self._made[keep, dtype]
-        return found if found is None or found.folded or self.optimize != "auto" else None
+        key = keep, torch.bfloat16 if self.optimize == "bf16" else self.inputs.dtype
+        if key not in self._made:
+            self._made[key] = optimised(self.module, self.inputs, keep=keep, dtype=key[1])
+            self._agreed[key] = True
+        found = self._made[key]
+        if found is None or not (found.folded or self.optimize != "auto"):
+            return None
+        if key not in self._agreed:
+            self._agreed[key] = agrees(found, self.module, self.inputs)
+        return found if self._agreed[key] else None
 
     def _measured(self) -> bool:
         """Whether this is the kind of network and machine on which a copy was faster, always."""

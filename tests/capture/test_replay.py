@@ -474,3 +474,36 @@ def test_state_outside_return_values_is_right_or_refused(kind, count, layer) -> 
 def test_state_that_is_refused_for_certain(kind) -> None:
     with pytest.raises(CaptureError, match="cannot be replayed"):
         replay(twin(seeded(kind)()), "middle", pictures(2, 8))
+
+
+class Shut(nn.Module):
+    """What is read before an in-place activation comes back after the layer, hidden by a gate."""
+
+    def __init__(self, gate):
+        super().__init__()
+        torch.manual_seed(1)
+        self.gate = gate
+        self.first, self.layer, self.fc = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(4, 3)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        made = self.first(x)
+        skip = 2 * made if self.gate != "view" else made[:, ::2].repeat(1, 2, 1, 1)
+        given = self.layer(self.act(made)) + 1.5
+        if self.gate == "softmax":
+            return (100 * self.fc((8 * given.relu() + skip).mean((2, 3)))).softmax(1)
+        gate = (1 - given.amax((1, 2, 3), keepdim=True)).clamp(min=0)
+        return self.fc((given.relu() + gate * skip).mean((2, 3)))
+
+
+@pytest.mark.parametrize("gate", ["hard", "view", "softmax"])
+def test_what_was_overwritten_is_right_even_where_it_does_not_show(gate):
+    private = twin(Shut(gate).eval())
+    inputs = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    tail = replay(private, "layer", inputs)
+    changed = torch.cat([tail.activation, 0 * tail.activation, tail.activation - 5])
+    handle = private.layer.register_forward_hook(lambda *_: changed)
+    with torch.no_grad():
+        whole = private(inputs.repeat(3, 1, 1, 1))
+    handle.remove()
+    torch.testing.assert_close(tail(changed), whole)

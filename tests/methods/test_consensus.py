@@ -1,8 +1,11 @@
 """Consensus-CAM: by hand, and what its parts decide."""
 
+from dataclasses import replace
+
 import pytest
 import timm
 import torch
+import torchvision
 from nets import Block, inputs_for, model_of, only
 
 import interp
@@ -84,9 +87,7 @@ def test_a_stage_of_a_transformer_is_what_all_its_blocks_attend_to():
     blocks = tuple(f"blocks.{number}.norm1" for number in range(3))
     assert model.default_layer == blocks[-1]
     assert branches_of(blocks[-1], model.layers) == blocks
-    assert branches_of("blocks.1.norm2", model.layers) == tuple(
-        f"blocks.{number}.norm2" for number in range(3)
-    )
+    assert branches_of("blocks.1.norm2", model.layers) == ("blocks.0.norm2", "blocks.1.norm2")
     assert branches_of("blocks.2", model.layers) == ("blocks.2",)
     inputs = torch.randn(2, 3, 16, 16)
     alone = attribute(model, inputs, 1, ["hires-cam(contrast=True)"], blocks).maps
@@ -98,3 +99,17 @@ def test_a_stage_of_a_transformer_is_what_all_its_blocks_attend_to():
     augmented = attribute(model, inputs, 1, ["consensus-cam(augment=True)"]).maps
     assert augmented[0, blocks[-1], "consensus-cam(augment=True)"].isfinite().all()
     assert branches_of("bn2", interp.load().layers) == ("bn2",)
+
+
+def test_blocks_are_counted_by_whatever_number_stands_in_their_names():
+    vit = torchvision.models.VisionTransformer(16, 4, 3, 2, 12, 24, num_classes=4)
+    preprocess = interp.Preprocess((16, 16), (0.5,) * 3, (0.5,) * 3)
+    table = interp.load(vit.eval(), preprocess=preprocess).layers
+    first = "encoder.layers.encoder_layer_{}.ln_1"
+    assert branches_of(first.format(2), table) == tuple(first.format(number) for number in range(3))
+    parts = "layers.{}.{}.norm"
+    rows = [replace(table[first.format(0)], name=parts.format(a, b)) for a in range(3) for b in range(2)]
+    rows = [replace(row, index=index) for index, row in enumerate(rows)]
+    nested = replace(table, rows=tuple(rows), _by_name={row.name: row for row in rows})
+    assert branches_of("layers.2.0.norm", nested) == tuple(parts.format(number, 0) for number in range(3))
+    assert branches_of("layers.1.1.norm@0", nested) == ("layers.1.1.norm@0",)
