@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from interp.capture import CaptureError
 from interp.explaining import MethodLike, ModelLike, explain
 from interp.explanation import DPI, FIGURES, Explanation, ExplanationError
 from interp.files import write_whole
@@ -78,9 +77,7 @@ class Gallery:
         Raises:
             ExplanationError: the ending is none of these, or every method was refused.
         """
-        path = Path(path)
-        if path.suffix.lower() not in FIGURES:
-            raise ExplanationError(f"{path.name}: end the name in {', '.join(FIGURES)}.")
+        path = writable(path)
         figure = self.figure(columns)
         with write_whole(path) as part:
             figure.savefig(part, dpi=DPI)
@@ -103,7 +100,7 @@ def gallery(
         picture: as for `interp.explain`.
         target: one class, callable or place; `None` for what is predicted.
         methods: which; default: all that are registered.
-        short: whether methods of hundreds of passes take a shortcut, with the options that their titles show.
+        short: whether, without `methods`, those of hundreds of passes take a shortcut, which their titles show.
         progress: is told (done, all).
 
     Raises:
@@ -120,11 +117,25 @@ def gallery(
         tell = None if progress is None else part_of(progress, number, len(chosen))
         try:
             found += explain(loaded, [opened], target, [method], progress=tell)
-        except (MethodError, LayerError, CaptureError, TargetError) as error:
+        except (MethodError, LayerError, TargetError, RuntimeError) as error:
             refused[method.name] = str(error)
         if tell is not None:
             tell(1, 1)
     return Gallery(tuple(found), refused)
+
+
+def writable(path: str | Path) -> Path:
+    """Return where a figure is to be written, before minutes of work are done for it.
+
+    Raises:
+        ExplanationError: its ending is of no picture, or its folder does not exist.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FIGURES:
+        raise ExplanationError(f"{path}: end the name in {', '.join(FIGURES)}.")
+    if not path.parent.is_dir():
+        raise ExplanationError(f"{path}: there is no folder {path.parent}; make it, or name another.")
+    return path
 
 
 def _chosen(asked: Sequence[MethodLike] | None, *, short: bool) -> list[Method]:

@@ -69,6 +69,10 @@ def test_the_command_writes_the_figure(tmp_path):
     assert "legrad: LeGrad needs a vision transformer" in done.stdout
     assert f"1 of 2 methods → {out}" in done.stdout
     assert out.read_bytes().startswith(b"\x89PNG")
+    for name, said in (("x.gif", "end the name in"), ("missing/x.png", "there is no folder")):
+        nowhere = command("gallery", PICTURE, "--out", tmp_path / name)
+        assert nowhere.returncode == 2
+        assert said in nowhere.stderr
     wrong = command("gallery", PICTURE, "--method", "grad-cma", "--out", out)
     assert wrong.returncode == 2
     assert "did you mean" in wrong.stderr

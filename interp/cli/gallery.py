@@ -24,7 +24,7 @@ def gallery(
         list[str] | None, typer.Option(help="Only these methods (`interp methods`); several times.")
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="No shortcuts for methods of hundreds of passes: many minutes.")
+        bool, typer.Option("--full", help="All methods without their shortcuts: many minutes.")
     ] = False,
     columns: Annotated[int, typer.Option(min=1, help="Maps in a row.")] = 8,
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path("gallery.png"),
@@ -32,8 +32,10 @@ def gallery(
 ) -> None:
     """Show all methods on one picture in one figure. A minute or two, because some pass many times."""
     from interp.all_methods import gallery as made
+    from interp.all_methods import writable
     from interp.models import load
 
+    writable(out)
     loaded = load(model, trust_pickle=trust_pickle)
     target = int(wanted) if wanted is not None and wanted.isdigit() else wanted
     with progress_bar("methods", counted=False, interrupted=INTERRUPTED) as progress:

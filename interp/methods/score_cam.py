@@ -15,7 +15,7 @@ from interp.methods.spelling import MethodError
 
 _ROUNDS = 20  # of k-means; its clusters hardly move after ten
 _LIVE = 650  # of the 1280 channels of the default layer, mean of 13 photographs: the others are silent
-_FAST = 64  # channels: the map's ranks agree to 0.99 with those of all, see docs/how-to/slow-methods.md
+_FAST = 64  # channels: ranks agree to 0.99 with those of all, see docs/how-to/slow-methods.md
 
 By = Literal["mean", "variance", "gradient"]
 
