@@ -100,7 +100,7 @@ def gallery(
         picture: as for `interp.explain`.
         target: one class, callable or place; `None` for what is predicted.
         methods: which; default: all that are registered.
-        short: whether, without `methods`, those of hundreds of passes take a shortcut, which their titles show.
+        short: whether, without `methods`, those of hundreds of passes take a shortcut, as their titles say.
         progress: is told (done, all).
 
     Raises:
