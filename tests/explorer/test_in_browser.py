@@ -282,7 +282,8 @@ def test_long_work_can_be_cancelled_and_begun_again(visit, page, query, button):
     begin = shown.get_by_role("button", name=button)
     for _ in range(2):
         begin.click()
-        awaited(shown, shown.locator("[data-testid=stProgress]"))
+        # The estimate: the work has begun, and nothing of the page is still being put in its place.
+        awaited(shown, shown.locator("[data-testid=stProgress]", has_text="left"))
         shown.get_by_role("button", name="Cancel").click()
         awaited(shown, begin)
         idle(shown)
