@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[float, float], None]
 """Is told how many are done, and of how many."""
 
 _STEPS = 1000

@@ -150,7 +150,7 @@ def _visualised(
     with progress_bar("visualising") as moved:
         for number, group in enumerate(groups):
 
-            def told(done: int, _: int, before: int = number * steps) -> None:
+            def told(done: float, _: float, before: int = number * steps) -> None:
                 moved(before + done, len(groups) * steps)
 
             one = visualise(

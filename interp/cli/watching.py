@@ -26,7 +26,7 @@ class Lines:
         self._read = False
         self._columns: tuple[str, ...] = ()
 
-    def checking(self, done: int, count: int) -> None:
+    def checking(self, done: float, count: float) -> None:
         """Say once how many pictures were read; every stage reads them again at its size."""
         if done == count and not self._read:
             self._read = True
@@ -81,7 +81,7 @@ class Bar(Lines):
         self._progress = progress
         self._task = progress.add_task("reading", total=None, left="")
 
-    def checking(self, done: int, count: int) -> None:
+    def checking(self, done: float, count: float) -> None:
         """Move the bar."""
         self._progress.update(self._task, description="reading pictures", completed=done, total=count)
 

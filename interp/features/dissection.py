@@ -197,7 +197,7 @@ class _Stream:
         """Yield the place of each picture and its activation `(C, h, w)`, float32."""
         before = len(self.files) if second else 0
 
-        def tell(done: int, count: int) -> None:
+        def tell(done: float, count: float) -> None:
             if self.progress:
                 self.progress(before + done, 2 * count)
 

@@ -136,7 +136,7 @@ def _ranked(
     start, failed = ranking.done, {Path(file): reason for file, reason in ranking.failed.items()}
     saved = start
 
-    def tell(done: int, count: int) -> None:
+    def tell(done: float, count: float) -> None:
         if progress:
             progress(start + done, start + count)
 

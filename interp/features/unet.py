@@ -217,7 +217,7 @@ def unet_of(
     )
 
 
-def _quiet(_done: int, _total: int) -> None:
+def _quiet(_done: float, _total: float) -> None:
     pass
 
 

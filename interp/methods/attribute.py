@@ -203,7 +203,7 @@ def _probe(
     return {key: tuple(rows.get(row, ()) for row in range(len(inputs))) for key, rows in said.items()}
 
 
-def _quiet(_done: int, _total: int) -> None:
+def _quiet(_done: float, _total: float) -> None:
     pass
 
 

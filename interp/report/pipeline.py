@@ -19,7 +19,6 @@ from interp.files import write_whole
 from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
 from interp.models import ImageModel
-from interp.progress import Progress
 from interp.report.rows import ClassMap, Row
 from interp.targets import AnyTarget, LogitTarget
 from interp.views import three_panel
@@ -58,7 +57,7 @@ class _Decoded:
 
 
 def explain_files(
-    job: Job, files: Sequence[tuple[int, Path]], tick: Callable[[], None], during: Progress
+    job: Job, files: Sequence[tuple[int, Path]], tick: Callable[[], None], during: Callable[[float], None]
 ) -> list[Row]:
     """Return a row for each numbered file, in order; a file that fails is a row with its reason.
 
@@ -66,7 +65,8 @@ def explain_files(
         job: what is asked of every file.
         files: with their numbers in the report.
         tick: called after every file.
-        during: called in between by methods that take long.
+        during: called in between by methods that take long, with how many pictures of its
+            batch are explained, parts of a picture included.
     """
     rows: list[Row] = []
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
@@ -122,14 +122,21 @@ def _explained(
     batch: Sequence[tuple[int, Path]],
     decoded: Sequence[_Decoded | str],
     pool: ThreadPoolExecutor,
-    during: Progress,
+    during: Callable[[float], None],
 ) -> list[Future[Row]]:
     good = [picture for picture in decoded if isinstance(picture, _Decoded)]
     maps: Iterator[list[Explanation]] = iter(())
     if good:
         inputs = torch.stack([picture.inputs for picture in good])
         inputs = inputs.to(device=job.model.device, dtype=job.model.dtype)
-        found = attribute(job.model, inputs, job.target, [job.method], [job.layer], progress=during)
+        found = attribute(
+            job.model,
+            inputs,
+            job.target,
+            [job.method],
+            [job.layer],
+            progress=lambda done, total: during(len(good) * done / max(total, 1)),
+        )
         maps = (
             list(explanations_of(job.model, found, row, picture.thumbnail, None))
             for row, picture in enumerate(good)

@@ -84,7 +84,8 @@ def write_report(
         names: relative path → what the page, the panels and the contact sheet call the file, where that is
             not the path. Any text; none of it is used as a path.
         limits: how large a picture may be; a larger one is listed with its reason.
-        progress: called with (done, all) after every picture, and meanwhile by methods that take long.
+        progress: called with (done, all) after every picture, and meanwhile, with a part of a picture, by
+            methods that take long.
 
     Raises:
         ReportError: there is no picture, or the model is no classifier.
@@ -120,17 +121,21 @@ def write_report(
     _begin(out, panels, parts, _key(about, job, files))
     numbered = list(enumerate(files))
     made = []
-    done = 0
+    done, shown = 0, 0.0
+
+    def tell(pictures: float) -> None:
+        nonlocal shown
+        shown = max(shown, pictures)  # the next batch begins before the last one is drawn
+        if progress:
+            progress(shown, len(files))
 
     def tick() -> None:
         nonlocal done
         done += 1
-        if progress:
-            progress(done, len(files))
+        tell(done)
 
-    def during(_done: int, _total: int) -> None:
-        if progress:
-            progress(done, len(files))
+    def during(explained: float) -> None:
+        tell(done + explained)
 
     for number, start in enumerate(range(0, len(files), size)):
         chunk = numbered[start : start + size]

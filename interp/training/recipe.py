@@ -27,7 +27,7 @@ from interp.training.stages import Stage, TrainingError
 class Watcher(Protocol):
     """Is told how a run goes; `interp train` prints it."""
 
-    def checking(self, done: int, count: int) -> None:
+    def checking(self, done: float, count: float) -> None:
         """`done` of `count` pictures are read."""
 
     def left_out(self, summary: str) -> None:
@@ -46,7 +46,7 @@ class Watcher(Protocol):
 class Silent:
     """A watcher that says nothing."""
 
-    def checking(self, done: int, count: int) -> None:
+    def checking(self, done: float, count: float) -> None:
         """Say nothing."""
 
     def left_out(self, summary: str) -> None:

@@ -273,7 +273,7 @@ def test_every_page_fits_and_has_words_for_its_pictures(visit, page, language, w
     ("page", "query", "button"),
     [
         ("style", {"style_steps": "512"}, "Make the picture"),
-        ("report", {}, "Write the report"),
+        ("report", {"method": "score-cam"}, "Write the report"),
         ("", {"method": "smoothgrad(samples=2000)"}, "Make the map"),
     ],
 )
