@@ -61,7 +61,9 @@ class Gallery:
             ExplanationError: every method was refused.
         """
         if not self.explanations:
-            raise ExplanationError(f"no method has a map of this: {next(iter(self.refused.values()), '')}")
+            raise ExplanationError(
+                f"no method has a map of this: {next(iter(self.refused.values()), 'none was asked.')}"
+            )
         first = self.explanations[0]
         names = [_named(each) for each in self.explanations]
         return visualisation_figure(
@@ -88,7 +90,7 @@ def gallery(
     model: ModelLike,
     picture: Source,
     target: TargetLike = None,
-    methods: Sequence[MethodLike] | None = None,
+    methods: MethodLike | Sequence[MethodLike] | None = None,
     *,
     short: bool = True,
     progress: Progress | None = None,
@@ -99,7 +101,7 @@ def gallery(
         model: an `ImageModel`, or anything that `interp.load` takes.
         picture: as for `interp.explain`.
         target: one class, callable or place; `None` for what is predicted.
-        methods: which; default: all that are registered.
+        methods: one or several; default: all that are registered.
         short: whether, without `methods`, those of hundreds of passes take a shortcut, as their titles say.
         progress: is told (done, all).
 
@@ -138,8 +140,12 @@ def writable(path: str | Path) -> Path:
     return path
 
 
-def _chosen(asked: Sequence[MethodLike] | None, *, short: bool) -> list[Method]:
+def _chosen(asked: MethodLike | Sequence[MethodLike] | None, *, short: bool) -> list[Method]:
+    if isinstance(asked, (str, Method)):
+        return [get(asked)]
     if asked is not None:
+        if not asked:
+            raise MethodError("methods is empty; name one or more, or leave it out for all of them.")
         return [get(each) for each in asked]
     known = [get(SHORT[each.name]) if short and each.name in SHORT else each for each in methods()]
     families = list(dict.fromkeys(each.family for each in known))

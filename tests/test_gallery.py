@@ -9,7 +9,7 @@ from torch import nn
 
 import interp
 from interp.explanation import ExplanationError
-from interp.methods import get, methods
+from interp.methods import MethodError, get, methods
 
 PICTURE = Path(__file__).parents[1] / "sample_images" / "cat.jpg"
 
@@ -53,7 +53,17 @@ def test_slow_methods_take_a_shortcut_unless_all_is_wanted(model):
     assert [each.name for each in _chosen(None, short=False)].count("rise") == 1
 
 
+def test_a_name_is_one_method(model):
+    assert [each.method.name for each in interp.gallery(model, PICTURE, "b", "grad-cam").explanations] == [
+        "grad-cam"
+    ]
+    (one,) = interp.gallery(model, PICTURE, "b", get("layer-cam")).explanations
+    assert one.method.name == "layer-cam"
+
+
 def test_none_at_all_is_a_sentence(model, tmp_path):
+    with pytest.raises(MethodError, match="methods is empty; name one or more"):
+        interp.gallery(model, PICTURE, "b", [])
     with pytest.raises(ExplanationError, match="no method has a map of this: CAM needs a network"):
         interp.gallery(model, PICTURE, "b", ["cam"]).save(tmp_path / "a.png")
     with pytest.raises(ExplanationError, match="end the name in"):

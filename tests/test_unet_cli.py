@@ -51,6 +51,15 @@ def test_a_ground_truth_measures_what_is_lost(folder, picture, tmp_path):
     assert "Dice" in done.stdout
 
 
+def test_a_region_may_be_a_mask_of_the_picture_s_size(folder, picture, tmp_path):
+    """The output is 48 × 64, the mask 64 × 80: only who knows the picture can place it."""
+    Image.fromarray(np.eye(64, 80, dtype=np.uint8)).save(tmp_path / "mask.png")
+    asked = ["--region", f"mask:{tmp_path / 'mask.png'}", "--class", "car", "--ablate", "zero"]
+    done = interp("unet", picture, "-m", folder, *asked, "--out", tmp_path / "u.png", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["skips"]["target"] == "car in the mask mask.png"
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [

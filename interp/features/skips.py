@@ -20,7 +20,7 @@ from interp.layers import main_output
 from interp.methods.applying import in_full
 from interp.models import ImageModel
 from interp.progress import Progress
-from interp.targets import AnyTarget, Target, resolve
+from interp.targets import AnyTarget, Seen, Target, about, resolve
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,7 @@ def skips_of(
     """
     _check(ablate)
     opened = open_image(picture)
+    target = about(target, Seen(opened, model.preprocess))
     inputs = model.prepare([opened])
     bottleneck = levels_of(model).bottleneck
     places = concatenations_of(model, inputs, bottleneck)

@@ -22,7 +22,7 @@ from interp.methods.attribute import attribute
 from interp.methods.registry import get
 from interp.models import ImageModel
 from interp.progress import Progress, part_of
-from interp.targets import AnyTarget
+from interp.targets import AnyTarget, Seen, about
 from interp.views.scale import Display, number
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ def unet_of(
     if all(row.decoder is None for row in levels.rows):
         raise FeatureError(f"{model.name} has no way up: it ends at its coarsest grid and is no U-Net.")
     opened = open_image(picture)
+    target = about(target, Seen(opened, model.preprocess))
     tell = progress or _quiet
     asked = target is not None or show != MEAN or bool(ablate) or truth is not None
     skips = None
