@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from interp.models.builders import ModelError, build_offline, build_timm, build_torchvision
-from interp.models.networks import Network, build_network, described
+from interp.models.networks import Network, build_network, described, network_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,13 @@ class Architecture:
             known = ", ".join(sorted(BUILDERS))
             raise ModelError(f"the model's source {self.source!r} is unknown; known are {known}.")
         return BUILDERS[self.source](self.name, dict(self.arguments))
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Of one input, where that is no picture: the noise of a generator."""
+        if self.source != "interp":
+            return None
+        return getattr(network_of(self.name, self.arguments), "input_shape", None)
 
 
 # The only arguments a saved model may hand to a zoo: none names a file, a module or a download.

@@ -89,7 +89,8 @@ def load(
         extra_inputs: what the network takes after the picture, or a dictionary by name. They are the same for
             every picture: tensors `(1, ...)` are repeated for a batch.
         input_shape: of one input of a network that takes no pictures: `(channels, length)`, `(channels,
-            depth, height, width)`, or more than three channels. `interp.attribute` explains tensors.
+            depth, height, width)`, or more than three channels. `interp.attribute` explains tensors. `(n,)`
+            is the noise that a generator makes pictures of, which lie in −1 … 1 without a `preprocess`.
 
     Raises:
         ModelError: nothing of that name, no way to download, a broken folder, an untrusted pickle; or the
@@ -127,8 +128,11 @@ def load(
 
 def _shape(shape: Sequence[int]) -> tuple[int, ...]:
     found = tuple(shape)
-    if len(found) < 2 or not all(isinstance(side, int) and side > 0 for side in found):
-        raise ModelError(f"input_shape={shape!r}: give (channels, length), or (channels, height, width).")
+    if not found or not all(isinstance(side, int) and side > 0 for side in found):
+        raise ModelError(
+            f"input_shape={shape!r}: give (channels, length), (channels, height, width), or (numbers,) of "
+            "noise."
+        )
     return found
 
 
@@ -191,6 +195,7 @@ def _from_module(
 ) -> ImageModel:
     while (inner := _wrapped(module)) is not None:
         module = inner
+    given_one = preprocess is not None
     if preprocess is None:
         preprocess = timm_preprocess(module) if hasattr(module, "pretrained_cfg") else _assumed(module)
     model = ImageModel(module, preprocess, name or type(module).__name__, **given)
@@ -198,6 +203,10 @@ def _from_module(
     if len(shape) < 2:  # one number for each picture is the logit of one class
         model = replace(model, output=main_output)
         shape = output_shape(model)
+    if len(given.get("input_shape", ())) == 1 and len(shape) == 4 and shape[1] in (1, 3):
+        half = (0.5,) * shape[1]
+        made = model.preprocess if given_one else Preprocess((shape[2], shape[3]), half, half)
+        return replace(model, task="image", activation="none", preprocess=made)
     return replace(
         model,
         task="segmentation" if len(shape) == 2 + len(model.blank().shape[2:]) else "classification",

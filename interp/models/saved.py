@@ -53,7 +53,8 @@ def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any
             f"{model.name} cannot be saved: nobody can say how to build it without running its code. Give "
             "interp.load(module, architecture=Architecture('torchvision', 'resnet34', {'num_classes': 37}))."
         )
-    if model.output is not None or model.extras or model.input_shape is not None:
+    other = model.input_shape not in (None, model.architecture.input_shape)
+    if model.output is not None or model.extras or other:
         raise ModelError(
             f"{model.name} cannot be saved: output=, extra_inputs= and input_shape= cannot be written down. "
             "Make a module that takes the picture and returns the tensor."
@@ -106,7 +107,8 @@ def load_folder(folder: str | Path) -> ImageModel:
     with chance_kept():
         module = architecture.build()
     _fill(module, folder / "model.safetensors")
-    return ImageModel(module, preprocess, name, labels, task, activation, architecture)
+    shape = architecture.input_shape
+    return ImageModel(module, preprocess, name, labels, task, activation, architecture, input_shape=shape)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -177,7 +177,7 @@ def test_pictures_are_not_made_into_signals(tmp_path):
     with pytest.raises(ModelError, match=r"input_shape=\(channels, ...\)"):
         interp.load(plain(dims=1))
     with pytest.raises(ModelError, match="give \\(channels, length\\)"):
-        interp.load(plain(), input_shape=(3,))
+        interp.load(plain(), input_shape=(3, 0))
 
 
 @pytest.mark.parametrize("channels", [1, 5])

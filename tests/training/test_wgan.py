@@ -135,6 +135,26 @@ def test_both_networks_are_saved(finished):
     assert critic.logits(made).shape == (3, 1)
 
 
+def test_a_generator_knows_that_it_takes_noise(finished, tmp_path):
+    generator = interp.load(finished("wgan") / "generator")
+    assert generator.blank(2).shape == (2, 8)
+    shapes = [row.shape for row in generator.layers if row.depth == 1]
+    assert shapes[0] == (8, 1, 1)
+    assert shapes[-1] == (3, 32, 32)
+    generator.save(tmp_path / "again")
+    assert interp.load(tmp_path / "again").input_shape == (8,)
+    with pytest.raises(ModelError, match=r"takes inputs of \(8,\), and pictures are not made into those"):
+        interp.explain(generator, torch.zeros(3, 32, 32))
+
+
+def test_a_bare_generator_makes_pictures_of_noise():
+    bare = nn.Sequential(nn.Linear(5, 3 * 4 * 6), nn.Tanh(), nn.Unflatten(1, (3, 4, 6)))
+    model = interp.load(bare, input_shape=(5,))
+    assert (model.task, model.activation) == ("image", "none")
+    assert model.preprocess.size == (4, 6)
+    assert model.preprocess.inverse(torch.ones(3, 4, 6)).min() == 1
+
+
 def test_a_size_that_is_no_power_of_two_is_said_before_training(make):
     with pytest.raises(ModelError, match=r"size \(a power of two\) is 48"):
         make("wgan", stages=(Stage("s", 1, 1e-3, 48, flat=True),))

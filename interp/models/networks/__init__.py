@@ -45,6 +45,7 @@ __all__ = [
     "grids",
     "group_table",
     "layer_groups",
+    "network_of",
     "split_index",
 ]
 
@@ -58,6 +59,19 @@ def build_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     Example:
         >>> build_network("classifier", {"backbone": "torchvision:resnet18", "classes": 12})
     """
+    return network_of(name, arguments).build()
+
+
+def network_of(name: str, arguments: Mapping[str, Any]) -> Network:
+    """Return the description of a network by its kind and its fields.
+
+    Raises:
+        ModelError: an unknown kind or field, or a value of another type or out of range.
+
+    Example:
+        >>> network_of("basic_generator", {"size": 64}).input_shape
+        (100,)
+    """
     if name not in NETWORKS:
         raise ModelError(f"interp has no network {name!r}; known are {', '.join(NETWORKS)}.")
     kind = NETWORKS[name]
@@ -69,7 +83,7 @@ def build_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
                 f"{', '.join(f'{field.name} ({types[field.name].__name__})' for field in fields(kind))}."
             )
     try:
-        return kind(**arguments).build()
+        return kind(**arguments)
     except TypeError as error:
         raise ModelError(f"the network {name!r} lacks an argument ({error}).") from error
 

@@ -103,6 +103,11 @@ class BasicGeneratorNetwork:
         _basic(self.size, self.channels, self.features, self.extra_layers)
         between("noise", self.noise, 1, 10_000)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input: the noise."""
+        return (self.noise,)
+
     def build(self) -> nn.Sequential:
         """Return the generator, `(B, noise)` → `(B, channels, size, size)` in -1 … 1."""
         from fastai.vision.gan import basic_generator
