@@ -13,6 +13,7 @@ from interp.methods import (  # noqa: F401 - importing registers them
     fusing,
     legrad,
     masks,
+    noise,
     occlusion,
     pixels,
     propagation,

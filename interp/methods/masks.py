@@ -134,12 +134,17 @@ def _off_area(mask: torch.Tensor, area: float) -> torch.Tensor:
     return (ranked - wanted.to(ranked)).square().mean()
 
 
+def coarse_grid(size: tuple[int, ...], cells: int) -> list[int]:
+    """Return a coarse grid over an input: square cells, about so many along the shorter side."""
+    cell = max(1, min(size) // cells)
+    return [max(1, round(side / cell)) for side in size]
+
+
 class _Bumps:
     """Masks on a coarse grid as the smooth maximum of bumps around its cells."""
 
     def __init__(self, size: tuple[int, ...], like: torch.Tensor) -> None:
-        cell = max(1, min(size) // _CELLS)
-        shape = [max(1, round(side / cell)) for side in size]
+        shape = coarse_grid(size, _CELLS)
         sigma = min(float(_SIGMA), min(shape) / 10)
         radius = int(1.5 * sigma)
         offsets = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)

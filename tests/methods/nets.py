@@ -15,6 +15,7 @@ QUICK: dict[str, str] = {
     "occlusion": "occlusion(window=0.5, stride=0.4)",
     "rise": "rise(masks=20)",
     "extremal-perturbation": "extremal-perturbation(steps=4)",
+    "u-noise": "u-noise(steps=4, cells=3)",
     "smooth-grad-cam-plus-plus": "smooth-grad-cam-plus-plus(samples=3)",
     "integrated-gradients": "integrated-gradients(steps=3)",
     "smoothgrad": "smoothgrad(samples=16)",
