@@ -16,6 +16,7 @@ from interp.methods import (  # noqa: F401 - importing registers them
     noise,
     occlusion,
     pixels,
+    pixels_blurred,
     propagation,
     relevance,
     rise,

@@ -52,7 +52,7 @@ def ablation_cam(probe: Probe, *, channels: int = 0) -> torch.Tensor:
             lost = _first_order(probe, activation.shape[1]).to(lost)
             best = lost.abs().masked_fill(~live, -1).argsort(descending=True, stable=True)
             numbers = best[:channels]
-        score, without = _without(probe, tail, activation, numbers)
+        score, without = _without(probe, tail, activation, numbers, alike=not channels)
         lost[numbers] = (score - without).to(lost)
         weights = lost / score.abs().to(lost) if score != 0 else lost
         return torch.einsum("c,c...->...", weights, activation[0])
@@ -64,7 +64,7 @@ def _first_order(probe: Probe, channels: int) -> torch.Tensor:
 
 
 def _without(
-    probe: Probe, tail: Tail, activation: torch.Tensor, numbers: torch.Tensor
+    probe: Probe, tail: Tail, activation: torch.Tensor, numbers: torch.Tensor, *, alike: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the score of the layer as it is, and the scores without each of some channels."""
 
@@ -74,4 +74,4 @@ def _without(
         return changed
 
     whole = tail(activation)[0]
-    return whole, scored(probe, len(numbers), ablated, tail=tail)
+    return whole, scored(probe, len(numbers), ablated, tail=tail, alike=alike)

@@ -17,6 +17,7 @@ from interp.methods.checks import check_finite, check_graph
 from interp.methods.contrast import asked as asked_of
 from interp.methods.probe import Probe, probed
 from interp.methods.registry import INPUT, Asks, Method, get
+from interp.methods.siblings import Siblings
 from interp.methods.sooner import Copies
 from interp.models import ImageModel
 from interp.progress import Progress, part_of
@@ -184,22 +185,23 @@ def _probe(
 ) -> dict[Key, tuple[tuple[str, ...], ...]]:
     """Put the maps of methods that ask more of the network into `maps`, and return what they say of them."""
     slow = [job for job in jobs if job.method.needs == "probe"]
-    asked = [(number, row, own) for row, owns in enumerate(targets) for number, own in enumerate(owns)]
-    work = [(job, *each) for job in slow for each in asked]
+    work = [(job, row, owns) for job in slow for row, owns in enumerate(targets)]
     said: dict[Key, dict[int, tuple[str, ...]]] = {}
     copies = Copies(private, inputs[:1].clone())
-    for step, (job, number, row, own) in enumerate(work):
-        tell = _quiet if progress is None else part_of(progress, step, len(work))
+    for step, (job, row, owns) in enumerate(work):
         one = slice(row, row + 1)
         layer = job.layer if job.method.place == "layer" else ""
         given = inputs[one].clone()
-        probe = Probe(model, private, given, output[one], own, layer, tell, copies.of(given))
-        found = probed(job.method, probe)
-        batch = maps.setdefault(job.key(number), found.new_zeros(len(inputs), *found.shape))
-        batch[row] = found
-        if probe.notes:
-            said.setdefault(job.key(number), {})[row] = tuple(probe.notes)
-        tell(1, 1)
+        copied, siblings = copies.of(given), Siblings(owns)
+        for number, own in enumerate(owns):
+            tell = siblings.progress(number, part_of(progress or _quiet, step, len(work)))
+            probe = Probe(model, private, given, output[one], own, layer, tell, copied, siblings)
+            found = probed(job.method, probe)
+            batch = maps.setdefault(job.key(number), found.new_zeros(len(inputs), *found.shape))
+            batch[row] = found
+            if probe.notes:
+                said.setdefault(job.key(number), {})[row] = tuple(probe.notes)
+            tell(1, 1)
     return {key: tuple(rows.get(row, ()) for row in range(len(inputs))) for key, rows in said.items()}
 
 

@@ -78,7 +78,7 @@ def occlusion(
             changed[row][place] = instead[0][place]
         return changed
 
-    drops = probe.scores(given, len(windows))[0] - scored(probe, len(windows), occluded)
+    drops = probe.scores(given, len(windows))[0] - scored(probe, len(windows), occluded, alike=True)
     total = drops.new_zeros(given.shape[2:])
     covered = torch.zeros_like(total)
     for drop, place in zip(drops, windows, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NoReturn, get_args
 
@@ -15,6 +16,7 @@ from interp.methods.cam import grid_of
 from interp.methods.checks import check_graph
 from interp.methods.probe import AT_ONCE, Probe, Tail
 from interp.methods.spelling import MethodError
+from interp.targets import Target
 
 Baseline = Literal["black", "white", "zero", "mean", "blur"]
 """What a picture without content is, the same words in every method: see `replacement`."""
@@ -40,6 +42,7 @@ def scored(
     tail: Tail | None = None,
     before: int = 0,
     total: int | None = None,
+    alike: bool = False,
 ) -> torch.Tensor:
     """Return the scores `(count,)` of changed inputs, which are made and dropped a few at a time.
 
@@ -50,15 +53,32 @@ def scored(
         tail: what they go through, where they are not inputs but activations of the layer.
         before: how many were done before these.
         total: how many there will be altogether; default: `count`.
+        alike: whether they are the same for every target, so that all of the picture are scored at once.
     """
-    ask = partial(probe.scores, passes=total or count) if tail is None else tail
+    if alike and count:
+        score = partial(_scored, probe, count, changed, tail, before, total or count)
+        return probe.siblings.scores(probe.target, before, score)
+    return _scored(probe, count, changed, tail, before, total or count, probe.target)
+
+
+def _scored(
+    probe: Probe,
+    count: int,
+    changed: Callable[[int, int], torch.Tensor],
+    tail: Tail | None,
+    before: int,
+    total: int,
+    target: Target,
+) -> torch.Tensor:
+    asking = replace(probe, target=target)
+    ask = partial(asking.scores, passes=total) if tail is None else replace(tail, probe=asking)
     # Where a layer has few positions its weights are what must be fetched, so more at once are faster.
     few = tail is not None and math.prod(tail.activation.shape[2:]) <= _FEW_POSITIONS
     size, found = AT_ONCE if few else at_once(probe.inputs), []
     for start in range(0, count, size):
-        probe.progress(before + start, total or count)
+        probe.progress(before + start, total)
         found.append(ask(changed(start, min(start + size, count))))
-    probe.progress(before + count, total or count)
+    probe.progress(before + count, total)
     return torch.cat(found) if found else in_full(probe.inputs.new_zeros(0))
 
 
@@ -129,11 +149,14 @@ def levels(probe: Probe) -> tuple[torch.Tensor, torch.Tensor]:
     return -mean / std, (1 - mean) / std
 
 
-def blurred(pictures: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Return `(N, C, *size)` under a Gaussian blur of `sigma` pixels; the border goes on for ever."""
+def blurred(pictures: torch.Tensor, sigma: float, radius: int | None = None) -> torch.Tensor:
+    """Return `(N, C, *size)` under a Gaussian blur of `sigma` pixels; the border goes on for ever.
+
+    The kernel is cut at `radius` pixels, else at 3σ.
+    """
     if sigma <= 0:
         return pictures
-    radius = math.ceil(3 * sigma)
+    radius = math.ceil(3 * sigma) if radius is None else radius
     offsets = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-0.5 * (offsets.double() / sigma) ** 2)
     kernel = kernel / kernel.sum()

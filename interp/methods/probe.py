@@ -13,6 +13,7 @@ from interp.layers import main_output
 from interp.methods.applying import applied, in_full, layers_of, parts_of
 from interp.methods.contrast import asked
 from interp.methods.registry import Asks, Method
+from interp.methods.siblings import Siblings
 from interp.methods.sooner import Copies
 from interp.methods.spelling import MethodError
 from interp.models import ImageModel
@@ -35,6 +36,7 @@ class Probe:
         layer: name of the layer; empty for methods whose map lies on the input.
         progress: to be told how far the method is.
         copies: of the twin, for many passes.
+        siblings: the targets that the method explains of this picture, this one included.
         notes: what the method said of this map.
     """
 
@@ -46,6 +48,7 @@ class Probe:
     layer: str
     progress: Progress = field(repr=False)
     copies: Copies = field(repr=False)
+    siblings: Siblings = field(default_factory=lambda: Siblings(()), repr=False)
     notes: list[str] = field(default_factory=list, repr=False)
 
     def note(self, text: str) -> None:
@@ -142,7 +145,9 @@ class Probe:
         return torch.stack([probe._probed(method, inputs, row) for row in range(len(inputs))])
 
     def _probed(self, method: Method, inputs: torch.Tensor, row: int) -> torch.Tensor:
-        probe = replace(self, progress=part_of(self.progress, row, len(inputs)), notes=[])
+        alone = Siblings((self.target,))
+        progress = part_of(self.progress, row, len(inputs))
+        probe = replace(self, progress=progress, siblings=alone, notes=[])
         if inputs is not self.inputs:
             with torch.inference_mode(False), torch.no_grad():
                 given = inputs[row : row + 1].clone()

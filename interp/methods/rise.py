@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from interp.methods.perturbing import at_least, at_once, picture, upsampled
+from interp.methods.perturbing import at_least, at_once, picture, scored, upsampled
 from interp.methods.probe import Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError
@@ -64,16 +65,19 @@ def rise(
     total = torch.zeros((), dtype=torch.float64)
     mean, product = torch.zeros(2, *size, dtype=torch.float64)
     for start in range(0, masks, step := at_once(given)):
-        probe.progress(start, masks)
         some = drawn.masks(start, start + step)
-        scores = probe.scores(given * some.to(given), masks).cpu().double()
+        scores = scored(probe, len(some), _masking(given, some), before=start, total=masks, alike=True)
+        scores = scores.cpu().double()
         total += scores.sum()
         mean += some.double().sum((0, 1))
         product += torch.einsum("n,n...->...", scores, some[:, 0].double())
-    probe.progress(masks, masks)
     # The mean of inverted pairs is exact, not estimated: no degree of freedom is lost to it.
     covariance: torch.Tensor = (product - total / masks * mean) / (masks if paired else masks - 1)
     return total / masks + covariance / keep
+
+
+def _masking(given: torch.Tensor, masks: torch.Tensor) -> Callable[[int, int], torch.Tensor]:
+    return lambda start, stop: given * masks[start:stop].to(given)
 
 
 @dataclass(frozen=True)

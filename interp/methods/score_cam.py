@@ -78,7 +78,7 @@ def score_cam(
     def masked(start: int, stop: int) -> torch.Tensor:
         return _through(given, stretched(upsampled(parts.maps[:, start:stop], tuple(given.shape[2:]))))
 
-    found = scored(probe, parts.maps.shape[1], masked)
+    found = scored(probe, parts.maps.shape[1], masked, alike=by != "gradient")
     return _weighed(probe, live, parts, found, weights, "score-cam")
 
 
@@ -134,7 +134,10 @@ def ss_cam(
         def masked(start: int, stop: int, noisy: torch.Tensor = parts.maps + scale * noise) -> torch.Tensor:
             return _through(given, stretched(upsampled(noisy[:, start:stop], tuple(given.shape[2:]))))
 
-        total += scored(probe, count, masked, before=sample * count, total=samples * count).to(total)
+        some = scored(
+            probe, count, masked, before=sample * count, total=samples * count, alike=by != "gradient"
+        )
+        total += some.to(total)
     return _weighed(probe, live, parts, total / samples, weights, "ss-cam")
 
 
@@ -182,7 +185,7 @@ def is_cam(
         one = stretched(upsampled(parts.maps[:, steps // samples], tuple(given.shape[2:])))
         return _through(given, one * _along(((steps % samples + 1) / samples).to(one), one))
 
-    found = scored(probe, samples * count, masked).reshape(count, samples)
+    found = scored(probe, samples * count, masked, alike=by != "gradient").reshape(count, samples)
     return _weighed(probe, live, parts, found.mean(1), weights, "is-cam")
 
 

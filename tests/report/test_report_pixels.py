@@ -73,7 +73,10 @@ def test_slow_methods_save_every_picture_and_tell_between_them(
     )
     assert made.failed == {}
     assert sizes == [1, 1]
-    assert set(told) == {(0, 2), (1, 2), (2, 2)}
-    assert len(told) > 140
+    assert {total for _, total in told} == {2}
+    parts = [done for done, _ in told]
+    assert parts == sorted(parts)
+    assert {0, 1, 2} <= set(parts)
+    assert len(set(parts)) > 100
     assert json.loads((made.folder / "report.json").read_text())["method"] == method
     assert writing._part_size(get("grad-cam")) == writing.PART_SIZE
