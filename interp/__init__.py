@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from interp import capture, features, images, layers, methods, models, report, targets, training, views
     from interp.all_methods import gallery
+    from interp.context import context_ratio
     from interp.explaining import explain, remake
     from interp.explanation import Explanation, Explanations
     from interp.images import Preprocess, open_image
@@ -30,6 +31,7 @@ __all__ = [
     "Preprocess",
     "attribute",
     "capture",
+    "context_ratio",
     "explain",
     "features",
     "gallery",
@@ -66,6 +68,7 @@ _HOMES = {
     "ImageModel": "models",
     "Preprocess": "images",
     "attribute": "methods",
+    "context_ratio": "context",
     "explain": "explaining",
     "gallery": "all_methods",
     "load": "models",

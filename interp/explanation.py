@@ -17,13 +17,15 @@ import torch
 from PIL import Image
 
 from interp.arranging import Columns, arrange
+from interp.context import Context, Evidence, context_ratio, region_of
 from interp.files import write_whole
 from interp.images import Box
 from interp.images.pixels import pixels_hash
 from interp.methods import Method
 from interp.methods.applying import parts_of
 from interp.models import ImageModel, Prediction
-from interp.targets import Target
+from interp.regions import Mask, as_numbers, fitted
+from interp.targets import Seen, Target
 from interp.views import (
     Drawing,
     Interpolation,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 DPI = 160
 OF_PIXELS = 0.99
+# What counts as evidence in maps that are drawn in these ways.
+EVIDENCE: dict[str, Evidence] = {"positive": "positive", "signed": "absolute", "range": "above"}
 FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
 
 
@@ -131,6 +135,53 @@ class Explanation:
         first = parts_of(self.method, self.layer, self.model.layers)[0]
         return self.layer if first == self.layer else f"{first} … {self.layer}"
 
+    @property
+    def _whole_caption(self) -> str:
+        found = self.asked_context
+        return self.caption if found is None else f"{self.caption} · {found.words}"
+
+    @property
+    def asked_context(self) -> Context | None:
+        """The context of the region that was asked about, where there is one and something is drawn."""
+        if region_of(self.target) is None or self.scale.verdict is not None:
+            return None
+        return self.context()
+
+    def context(
+        self, region: Any = None, *, evidence: Evidence | None = None, ring: int | None = None
+    ) -> Context:
+        """Return how much of the evidence lies outside a region: see `interp.context_ratio`.
+
+        Args:
+            region: a mask of the picture's size, or of the output's, as in `targets.over`; default: the
+                region that the target asks about.
+            evidence: what counts; default: what is drawn, which is "positive" values, "absolute" ones where
+                the method is signed, or those "above" the lowest where its range is drawn.
+            ring: how wide the ring is, in positions of the region; default: a cell of the map.
+
+        Raises:
+            ExplanationError: the target is about no region, and none is given.
+            ImageError, PlaceError: the region cannot be opened, is none, or of another size.
+
+        Example:
+            >>> found = interp.explain("streets", "street.png", interp.targets.where_predicted("car"))
+            >>> found.context().words
+            '46 % of the evidence outside the region (of the area 88 %), 13 % beyond 6 px (83 %)'
+        """
+        asked = region_of(self.target)
+        if region is None and asked is None:
+            raise ExplanationError(
+                f"{self.target.name} is about no region; give one: explanation.context(mask)."
+            )
+        inside: Mask | torch.Tensor | None = asked
+        if region is not None:
+            values = as_numbers(region, "the region")
+            size = self.model.preprocess.size if asked is None else (asked.shape[0], asked.shape[1])
+            inside = fitted(values, size, Seen(self.picture, self.model.preprocess), "the region") != 0
+        assert inside is not None
+        kind = evidence or EVIDENCE[self.method.display]
+        return context_ratio(self.map, inside, evidence=kind, ring=ring)
+
     def heat(
         self,
         size: tuple[int, int] | None = None,
@@ -162,7 +213,7 @@ class Explanation:
     ) -> Image.Image:
         """Return picture | map | overlay with words and a scale bar, drawn fast for many."""
         style = self._placed(Drawing(opacity, colormap, threshold, interpolation))
-        title, caption = self.title, self.caption
+        title, caption = self.title, self._whole_caption
         return three_panel(self.picture, self.values, title=title, caption=caption, height=height, **style)
 
     def show(
@@ -179,7 +230,7 @@ class Explanation:
             self.picture,
             self.values,
             title=self.title,
-            caption=self.caption,
+            caption=self._whole_caption,
             bar_label=f"{self.method.title}, raw" + (f", {scale.cut} beyond" if scale.beyond else ""),
             **self._placed(drawing),
         )
@@ -252,6 +303,7 @@ class Explanation:
             "prediction": [[p.index, p.name, p.probability] for p in self.prediction],
             "box": self.box.to_json(),
             "notes": list(self.notes),
+            "context": None if self.asked_context is None else self.asked_context.to_json(),
             "map": {
                 "shape": list(self.map.shape),
                 "float32": base64.b64encode(values).decode(),

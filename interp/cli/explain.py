@@ -123,6 +123,8 @@ def _watched(methods: Sequence[Method], words: str) -> Iterator[Progress | None]
     """Yield what moves a bar, where a method takes long enough to watch it."""
     if all(method.quick for method in methods):
         yield None
+            if (context := explanation.asked_context) is not None:
+                typer.echo(f"  {context.words}")
         return
     with progress_bar(words, counted=False, interrupted=INTERRUPTED) as tick:
         yield tick
