@@ -39,6 +39,7 @@ SHORT = {
     "smoothgrad": "smoothgrad(samples=12)",
     "vargrad": "vargrad(samples=12)",
     "gradient-shap": "gradient-shap(samples=12)",
+    "lam": "lam(steps=20)",
 }
 
 

@@ -42,6 +42,7 @@ from interp.features.style_distances import (
 from interp.features.unet import UNet, unet_of
 from interp.features.upsampling import Upsampling, upsamplings_of
 from interp.features.visualisation import Visualisation, visualise
+from interp.sparseness import diffusion_index, gini
 
 __all__ = [
     "KERNELS",
@@ -94,8 +95,10 @@ __all__ = [
     "craft",
     "dead_channels",
     "deep_feature_factorisation",
+    "diffusion_index",
     "dissect",
     "first_filters",
+    "gini",
     "gram",
     "invert",
     "is_channels_last",

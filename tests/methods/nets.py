@@ -21,6 +21,7 @@ QUICK: dict[str, str] = {
     "smoothgrad": "smoothgrad(samples=16)",
     "vargrad": "vargrad(samples=16, noise=0.4)",
     "gradient-shap": "gradient-shap(samples=3)",
+    "lam": "lam(steps=3)",
 }
 # Methods whose map is not that of the target multiplied by a number, for a reason that stands beside each.
 NOT_HOMOGENEOUS = {
