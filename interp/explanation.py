@@ -24,6 +24,8 @@ from interp.images.pixels import pixels_hash
 from interp.methods import Method
 from interp.methods.applying import parts_of
 from interp.models import ImageModel, Prediction
+from interp.places import in_picture
+from interp.queries import places_of
 from interp.regions import Mask, as_numbers, fitted
 from interp.targets import Seen, Target
 from interp.views import (
@@ -213,6 +215,7 @@ class Explanation:
     ) -> Image.Image:
         """Return picture | map | overlay with words and a scale bar, drawn fast for many."""
         style = self._placed(Drawing(opacity, colormap, threshold, interpolation))
+        style["outlines"] = self._asked
         title, caption = self.title, self._whole_caption
         return three_panel(self.picture, self.values, title=title, caption=caption, height=height, **style)
 
@@ -231,6 +234,7 @@ class Explanation:
             self.values,
             title=self.title,
             caption=self._whole_caption,
+            outlines=self._asked,
             bar_label=f"{self.method.title}, raw" + (f", {scale.cut} beyond" if scale.beyond else ""),
             **self._placed(drawing),
         )
@@ -241,6 +245,10 @@ class Explanation:
     @property
     def _corners(self) -> tuple[float, float, float, float]:
         return (self.box.left, self.box.top, self.box.right, self.box.bottom)
+
+    @property
+    def _asked(self) -> list[tuple[float, float, float, float]]:
+        return [in_picture(place, self.box) for place in places_of(self.target)]
 
     def save(
         self,

@@ -162,5 +162,21 @@ def seen(place: Sequence[float], size: tuple[int, int], box: Box) -> Place:
     return tuple(round(part, _DIGITS) for part in found)
 
 
+def in_picture(place: Place, box: Box) -> tuple[float, float, float, float]:
+    """Return the edges of a place in pixels of the original picture; those of a pixel are its middle.
+
+    Example:
+        >>> in_picture((0.5, 0.0, 1.0, 0.5), Box(10.0, 0.0, 70.0, 60.0))
+        (40.0, 0.0, 70.0, 30.0)
+    """
+    left, top, right, bottom = (*place, *place)[:4]
+    return (
+        box.left + left * box.width,
+        box.top + top * box.height,
+        box.left + right * box.width,
+        box.top + bottom * box.height,
+    )
+
+
 def _listed(place: Sequence[float]) -> str:
     return ",".join(f"{end:g}" for end in place)

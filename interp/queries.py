@@ -14,6 +14,7 @@ from interp.logits import CallableTarget, LogitTarget, SumTarget, TargetError
 from interp.models.image_model import Task
 from interp.models.labels import Labels
 from interp.picture_targets import BandTarget, ErrorTarget, GradientEnergyTarget, ValueTarget
+from interp.places import Place
 from interp.regions import Seen
 
 Target = (
@@ -213,3 +214,15 @@ def _class_logits(asked: Asked, wanted: object = None) -> torch.Tensor:
         "where. Give a callable, or load the network with task='segmentation' or 'image', and ask for a "
         "region."
     )
+
+
+def places_of(target: Target) -> tuple[Place, ...]:
+    """Return the pixels and boxes that a target asks about; none of one that asks about something else.
+
+    Example:
+        >>> places_of(ValueTarget((0.5, 0.5)))
+        ((0.5, 0.5),)
+    """
+    terms = target.terms if isinstance(target, SumTarget) else ((1.0, target),)
+    found = [getattr(each, "place", None) for _, each in terms]
+    return tuple(dict.fromkeys(place for place in found if place is not None))

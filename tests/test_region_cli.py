@@ -83,7 +83,7 @@ def test_a_classifier_has_no_regions(tmp_path):
     save_noise(tmp_path, "a")
     done = interp("explain", tmp_path / "a.png", "-m", save_classifier(tmp_path / "pets"), "-r", "1,1")
     assert done.returncode == 2
-    assert "--region is for networks that segment; pets does classification." in done.stderr
+    assert "--region is for networks that segment or make pictures; pets does classification." in done.stderr
 
 
 @pytest.fixture

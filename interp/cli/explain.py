@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interp.explanation import Explanations
     from interp.methods import Method
     from interp.progress import Progress
+    from interp.targets import AnyTarget
     from interp.views import Drawing, Interpolation
 
 INTERRUPTED = "the pictures before this one are saved, and nothing half-written is left."
@@ -40,7 +41,14 @@ def explain(
             help="Of a segmentation: X,Y or LEFT,TOP,RIGHT,BOTTOM in pixels of the picture; 'predicted', "
             "where the class is predicted; polygon:X,Y;X,Y;X,Y, component:X,Y, mask:FILE, truth:, missed: or "
             "invented:LABELS; or the border of any, inner:REGION, outer:REGION. With --class, else the class "
-            "found there; several times.",
+            "found there. Of a network that makes pictures, X,Y or a box. Several times.",
+        ),
+    ] = None,
+    measure: Annotated[
+        str | None,
+        typer.Option(
+            help="In the region of a picture that is made, or in all of it: gradient-energy (sharpness; "
+            "boxes), value (pixels), beyond-bicubic, band:LOW,HIGH or error:FILE."
         ),
     ] = None,
     method: Annotated[
@@ -74,6 +82,7 @@ def explain(
     """Explain pictures. Several methods, layers or classes make a grid for each picture."""
     from interp import targets
     from interp.arranging import check_columns
+    from interp.cli.measures import check_measure, read_measure
     from interp.cli.regions import check_task, read_regions, region_target
     from interp.explaining import explain as explain_pictures
     from interp.explanation import FIGURES, ExplanationError
@@ -85,7 +94,7 @@ def explain(
 
     drawing = Drawing(opacity, colormap, threshold, cast("Interpolation", smoothing))
     placing = {"columns": check_columns(columns), "shared": "row" if row_scale else False}
-    regions = read_regions(region or [], classes or [])
+    regions, asked = read_regions(region or [], classes or []), read_measure(measure)
     whole = targets.several(*classes) if classes else targets.top(top)
     layers: Any = "stages" if layer == ["stages"] else layer
     kinds = [kind.lower().lstrip(".") for kind in save or ["png"]]
@@ -93,15 +102,18 @@ def explain(
     if wrong := [kind for kind in kinds if kind not in known]:
         raise ExplanationError(f"--save {wrong[0]}: give one of {', '.join(known)}.")
     loaded = load(model, trust_pickle=trust_pickle)
-    if regions:
-        check_task(loaded)
+    check_measure(loaded, asked)
+    if regions or asked:
+        check_task(loaded, regions, classes or [])
     out.mkdir(parents=True, exist_ok=True)
     methods = [get(name) for name in method or [METHOD]]
     failed = 0
     used: set[str] = set()
     for picture in pictures:
         try:
-            target = region_target(loaded, picture, regions, classes or []) if regions else whole
+            target: AnyTarget = whole
+            if regions or asked:
+                target = region_target(loaded, picture, regions, classes or [], asked)
             with _watched(methods, picture.name) as tick:
                 found = explain_pictures(loaded, [picture], target, methods, layers, progress=tick)
         except (ImageError, PlaceError) as error:
@@ -111,6 +123,8 @@ def explain(
         for explanation in found:
             said = explanation.scale.verdict or explanation.scale.text
             typer.echo(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
+            if (context := explanation.asked_context) is not None:
+                typer.echo(f"  {context.words}")
         for written in _save(found, out, unused(picture.stem, used), kinds, drawing, placing):
             typer.echo(f"  → {written}")
     if failed:
@@ -123,8 +137,6 @@ def _watched(methods: Sequence[Method], words: str) -> Iterator[Progress | None]
     """Yield what moves a bar, where a method takes long enough to watch it."""
     if all(method.quick for method in methods):
         yield None
-            if (context := explanation.asked_context) is not None:
-                typer.echo(f"  {context.words}")
         return
     with progress_bar(words, counted=False, interrupted=INTERRUPTED) as tick:
         yield tick

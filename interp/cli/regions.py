@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from interp.cli.measures import Measure
     from interp.models import ImageModel
     from interp.targets import Query, Several
 
@@ -90,32 +91,55 @@ def _numbers(text: str) -> tuple[float, ...]:
         return ()
 
 
-def check_task(model: ImageModel) -> None:
-    """Refuse a network that gives no class to every pixel.
+def check_task(model: ImageModel, regions: Sequence[Region], classes: Sequence[str]) -> None:
+    """Refuse a network that gives nothing to every pixel, and of one that makes pictures classes and masks.
 
     Raises:
-        TargetError: it does something else.
+        PlaceError: a network that makes pictures has no such region.
+        TargetError: the network has no regions, or no classes.
     """
+    from interp.places import PlaceError
     from interp.targets import TargetError
 
-    if model.task != "segmentation":
+    if model.task == "classification":
         raise TargetError(
-            f"--region is for networks that segment; {model.name} does {model.task}. Leave it out, or give "
-            "the folder of a segmentation with --model."
+            f"--region is for networks that segment or make pictures; {model.name} does {model.task}. Leave "
+            "it out, or give the folder of another network with --model."
+        )
+    if model.task == "segmentation":
+        return
+    if classes:
+        raise TargetError(f"{model.name} makes pictures and knows no classes; leave --class out.")
+    if any(region.kind != "place" or region.borders for region in regions):
+        raise PlaceError(
+            f"{model.name} makes pictures: as --region, give X,Y of a pixel or LEFT,TOP,RIGHT,BOTTOM of a "
+            "box."
         )
 
 
 def region_target(
-    model: ImageModel, picture: Path, regions: Sequence[Region], classes: Sequence[str]
+    model: ImageModel,
+    picture: Path,
+    regions: Sequence[Region],
+    classes: Sequence[str],
+    measure: Measure | None = None,
 ) -> Several:
     """Return every class at every region of one picture, all from one forward pass.
 
+    Of a network that makes pictures it is what is measured in every region, or without one in all of it.
+
     Raises:
-        ImageError: the picture or a mask cannot be opened.
+        ImageError: the picture, a mask or a reference cannot be opened.
         PlaceError: a region lies outside what the network sees of it.
     """
     from interp import targets
+    from interp.cli.measures import measured
 
+    if model.task == "image":
+        if not regions:
+            return targets.several(measured(measure, None, picture))
+        places = (_place(model, picture, region) for region in regions)
+        return targets.several(*(measured(measure, place, picture) for place in places))
     wanted: list[str | None] = [*classes] or [None]
     return targets.several(*(_query(model, picture, region, each) for region in regions for each in wanted))
 
@@ -132,7 +156,6 @@ def _query(model: ImageModel, picture: Path, region: Region, wanted: str | None)
 def _inside(model: ImageModel, picture: Path, region: Region, wanted: str | None) -> Query:
     from interp import targets
     from interp.images import open_image
-    from interp.places import seen
     from interp.regions import seen_polygon
 
     if region.kind == PREDICTED:
@@ -145,13 +168,21 @@ def _inside(model: ImageModel, picture: Path, region: Region, wanted: str | None
             return targets.where_true(wanted, path)
         assert wanted is not None  # checked when it was read
         return targets.where_wrong(wanted, path, "missed" if region.kind == "missed" else "invented")
-    size = open_image(picture).size
-    box = model.preprocess.box(size)
     if region.kind == "polygon":
+        size = open_image(picture).size
         points = zip(region.numbers[::2], region.numbers[1::2], strict=True)
-        return targets.polygon(seen_polygon(points, size, box), wanted)
-    place = seen(region.numbers, size, box)
+        return targets.polygon(seen_polygon(points, size, model.preprocess.box(size)), wanted)
+    place = _place(model, picture, region)
     return targets.component(wanted, at=place) if region.kind == "component" else targets.at(place, wanted)
+
+
+def _place(model: ImageModel, picture: Path, region: Region) -> tuple[float, ...]:
+    """Return a pixel or a box of the picture in fractions of what the network sees."""
+    from interp.images import open_image
+    from interp.places import seen
+
+    size = open_image(picture).size
+    return seen(region.numbers, size, model.preprocess.box(size))
 
 
 def _file(path: Path, picture: Path) -> Path:

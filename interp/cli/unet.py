@@ -88,8 +88,9 @@ def _target(model: ImageModel, picture: Path, wanted: str | None, region: str | 
 
     named: list[str] = [] if wanted is None else [wanted]
     if region is not None:
-        check_task(model)
-        return region_target(model, picture, read_regions([region], named), named)
+        regions = read_regions([region], named)
+        check_task(model, regions, named)
+        return region_target(model, picture, regions, named)
     return None if wanted is None else targets.where_predicted(wanted)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 from PIL import Image
 
-from interp.views.frames import cell_size, fit, letterbox, scaled_box
+from interp.views.boxed import boxed
+from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
 from interp.views.overlay import Box, Interpolation, framed_heat, overlay
 from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
 from interp.views.scale import Display, Scale
@@ -29,6 +31,7 @@ def three_panel_figure(
     colormap: str | None = None,
     threshold: float | None = None,
     interpolation: Interpolation = "bilinear",
+    outlines: Sequence[Box] = (),
     bar_label: str = "",
     height: float = 2.8,
 ) -> Figure:
@@ -46,6 +49,7 @@ def three_panel_figure(
         colormap: a key of `COLORMAPS`; the display's default where None.
         threshold: part of the maximum, 0 to 1, under which the overlay has no heat.
         interpolation: how values between the map's positions are found.
+        outlines: boxes of the picture, in its pixels, that get a line round them; not on the map.
         bar_label: beside the scale bar, as "Grad-CAM, raw".
         height: of each of the three pictures, in inches; at least 1.
 
@@ -66,21 +70,20 @@ def three_panel_figure(
     cell = cell_size(picture, round(height * PIXELS_PER_INCH))
     small = fit(picture, cell)
     placed = scaled_box(box, picture.size, small.size)
-    views = [
+    coloured = framed_heat(map, scale, small.size, box=placed, colormap=colormap, interpolation=interpolation)
+    drawn = overlay(
         small,
-        framed_heat(map, scale, small.size, box=placed, colormap=colormap, interpolation=interpolation),
-        overlay(
-            small,
-            map,
-            box=placed,
-            scale=scale,
-            opacity=opacity,
-            colormap=colormap,
-            threshold=threshold,
-            interpolation=interpolation,
-            words=False,
-        ),
-    ]
+        map,
+        box=placed,
+        scale=scale,
+        opacity=opacity,
+        colormap=colormap,
+        threshold=threshold,
+        interpolation=interpolation,
+        words=False,
+    )
+    lines = scaled_boxes(outlines, picture.size, small.size)
+    views = [boxed(small, lines), coloured, boxed(drawn, lines)]
     high = height * INCH
     wide, margin, gap = high * cell[0] / cell[1], 12.0, 7.0
     head = margin + 20 + (15 if caption else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from PIL import Image
@@ -52,6 +53,11 @@ def scaled_box(box: Box | None, picture: tuple[int, int], fitted: tuple[int, int
         return None
     x, y = fitted[0] / picture[0], fitted[1] / picture[1]
     return box[0] * x, box[1] * y, box[2] * x, box[3] * y
+
+
+def scaled_boxes(boxes: Sequence[Box], picture: tuple[int, int], fitted: tuple[int, int]) -> list[Box]:
+    """Several boxes of a picture, in the pixels of its resized copy."""
+    return [placed for box in boxes if (placed := scaled_box(box, picture, fitted)) is not None]
 
 
 def letterbox(

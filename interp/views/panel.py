@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from interp.views.frames import cell_size, fit, letterbox, scaled_box
+from interp.views.boxed import boxed
+from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
 from interp.views.overlay import Box, Interpolation, bar, framed_heat, overlay
 from interp.views.scale import Display, Scale, number
 from interp.views.text import INK, MUTED, PAPER, font, say, shorten
@@ -26,6 +28,7 @@ def three_panel(
     colormap: str | None = None,
     threshold: float | None = None,
     interpolation: Interpolation = "bilinear",
+    outlines: Sequence[Box] = (),
     height: int = 224,
 ) -> Image.Image:
     """Picture | map | overlay, with a title, a caption and the range that the colours stand for.
@@ -44,6 +47,7 @@ def three_panel(
         colormap: a key of `COLORMAPS`; the display's default where None.
         threshold: part of the maximum, 0 to 1, under which the overlay has no heat.
         interpolation: how values between the map's positions are found.
+        outlines: boxes of the picture, in its pixels, that get a line round them; not on the map.
         height: of each of the three pictures, in pixels; at least 64. Texts grow with it.
 
     Returns:
@@ -75,7 +79,8 @@ def three_panel(
         interpolation=interpolation,
         words=False,
     )
-    cells = [letterbox(view, cell) for view in (small, coloured, drawn)]
+    lines = scaled_boxes(outlines, picture.size, small.size)
+    cells = [letterbox(view, cell) for view in (boxed(small, lines), coloured, boxed(drawn, lines))]
     if scale.verdict is not None:
         # On the cells, as a picture may be a strip with no room for a word.
         cells[1:] = say(cells[1], scale.verdict, "middle"), say(cells[2], scale.verdict)
