@@ -1,8 +1,13 @@
 """Folders of runs, written by the package's own writer, of which no network was trained."""
 
 import numpy as np
+import torch
 from PIL import Image
 
+from interp.images import Preprocess
+from interp.models import ImageModel, save_folder
+from interp.models.architecture import of_network
+from interp.models.networks import BasicCriticNetwork, BasicGeneratorNetwork
 from interp.training.checkpoint import Progress
 from interp.training.run import Run, open_run
 from interp.training.stages import Stage
@@ -47,6 +52,28 @@ def write_run(
         (folder / "model.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(b"")
     return run
+
+
+def write_wgan(folder, size=16):
+    """Write a finished run of a WGAN with both of its networks, whose weights are random."""
+    write_run(folder, "wgan", finished=True)
+    torch.manual_seed(0)
+    half = (0.5,) * 3
+    for network, place in (
+        (BasicGeneratorNetwork(size, noise=8, features=8), folder / "generator"),
+        (BasicCriticNetwork(size, features=8), folder),
+    ):
+        task = "image" if place != folder else "classification"
+        model = ImageModel(
+            network.build().eval(),
+            Preprocess((size, size), half, half),
+            f"noise {place.name}",
+            task=task,
+            activation="none",
+            architecture=of_network(network),
+        )
+        save_folder(model, place)
+    return folder
 
 
 def draw(run, *names):

@@ -15,6 +15,7 @@ from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401
 from interp.cli import features  # noqa: F401
 from interp.cli import unet  # noqa: F401
+from interp.cli import dissect  # noqa: F401
 from interp.cli import gram  # noqa: F401
 from interp.cli import examples  # noqa: F401
 from interp.cli import channel  # noqa: F401

@@ -19,6 +19,8 @@ from interp.features.example_set import Channel, Example, Examples
 from interp.features.examples import open_examples, top_examples
 from interp.features.extractor import Extractor
 from interp.features.filters import Filters, KernelSpectrum, first_filters, kernel_spectrum
+from interp.features.generator_dissection import dissect_generator
+from interp.features.generator_units import GeneratorDissection
 from interp.features.gram import Neighbour, clustered_order, cosine, dead_channels, gram, neighbours
 from interp.features.inversion import Inversion, invert
 from interp.features.kernels import KERNELS, Filtered, apply_kernel
@@ -27,6 +29,7 @@ from interp.features.nearest_style import NearestStyles, StyleMatch, nearest_by_
 from interp.features.origin import Origin, origin_of
 from interp.features.paths import Paths
 from interp.features.perceptual_terms import PerceptualTerms, perceptual_terms
+from interp.features.picture_concepts import segmented_by, simple_concepts
 from interp.features.receptive_field import ReceptiveField, ReceptiveFields, receptive_field, receptive_fields
 from interp.features.skips import Ablation, Skip, Skips, skips_of
 from interp.features.statistics import LayerStatistics, Moments, layer_statistics
@@ -40,6 +43,8 @@ from interp.features.style_distances import (
     style_distances,
 )
 from interp.features.unet import UNet, unet_of
+from interp.features.unit_changes import UnitChange, ablate_units, insert_units
+from interp.features.unit_effect import UnitEffect, unit_effect
 from interp.features.upsampling import Upsampling, upsamplings_of
 from interp.features.visualisation import Visualisation, visualise
 from interp.sparseness import diffusion_index, gini
@@ -59,6 +64,7 @@ __all__ = [
     "FeatureError",
     "Filtered",
     "Filters",
+    "GeneratorDissection",
     "Inversion",
     "KernelSpectrum",
     "LayerStatistics",
@@ -79,8 +85,11 @@ __all__ = [
     "StyleDistances",
     "StyleMatch",
     "UNet",
+    "UnitChange",
+    "UnitEffect",
     "Upsampling",
     "Visualisation",
+    "ablate_units",
     "activation_of",
     "activations_of",
     "apply_kernel",
@@ -97,9 +106,11 @@ __all__ = [
     "deep_feature_factorisation",
     "diffusion_index",
     "dissect",
+    "dissect_generator",
     "first_filters",
     "gini",
     "gram",
+    "insert_units",
     "invert",
     "is_channels_last",
     "kernel_spectrum",
@@ -117,6 +128,8 @@ __all__ = [
     "receptive_field",
     "receptive_fields",
     "relative_distance",
+    "segmented_by",
+    "simple_concepts",
     "skips_of",
     "spectrum",
     "strip_of",
@@ -125,6 +138,7 @@ __all__ = [
     "style_distances",
     "top_examples",
     "unet_of",
+    "unit_effect",
     "upsamplings_of",
     "visualise",
 ]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from interp.features.errors import FeatureError
 from interp.features.extractor import Extractor
+from interp.features.overlap import Overlap, best_of, detectors_of, rank_of
 from interp.features.statistics import Files, as_maps, files_of
 from interp.features.stream import extractor_of, input_batches
 from interp.images import Box, Preprocess, open_image
@@ -29,8 +30,6 @@ Read = Callable[[Any], Mask]
 
 QUANTILE = 0.005
 DETECTS = 0.04
-# Channels that are enlarged at a time; all of a wide layer's would not fit.
-_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,22 +61,14 @@ class Dissection:
         """
         if not 0 <= channel < len(self.iou):
             raise FeatureError(f"channel {channel}: {self.layer!r} has the channels 0 … {len(self.iou) - 1}.")
-        known = np.nan_to_num(self.iou[channel], nan=-1.0)
-        return self.classes[int(known.argmax())], float(known.max())
+        return best_of(self.iou[channel], self.classes)
 
     def detectors(self, threshold: float = DETECTS) -> dict[str, list[int]]:
         """Return the channels whose best class has more than `threshold`, by class, the best first.
 
         The number of keys is what the paper calls the unique detectors of a layer; 0.04 is its threshold.
         """
-        found: dict[str, list[tuple[float, int]]] = {}
-        for channel in range(len(self.iou)):
-            name, score = self.best(channel)
-            if score > threshold:
-                found.setdefault(name, []).append((-score, channel))
-        return {
-            name: [channel for _, channel in sorted(found[name])] for name in self.classes if name in found
-        }
+        return detectors_of(self.iou, self.classes, threshold)
 
     def figure(self, count: int = 20) -> Figure:
         """Draw the channels that fit a class best, with the threshold of the paper.
@@ -158,26 +149,13 @@ def dissect(
     failed: dict[Path, str] = {}
     stream = _Stream(model, extractor, files, batch_size, failed, progress)
     thresholds, counted = _thresholds(stream, quantile)
-    both = torch.zeros(len(thresholds), len(classes), dtype=torch.float64)
-    strong, labelled = (
-        torch.zeros(len(thresholds), dtype=torch.float64),
-        torch.zeros(len(classes), dtype=torch.float64),
-    )
-    limits = thresholds.to(model.device)
+    overlap = Overlap(len(thresholds), 1, len(classes))
     for place, activation in stream.activations(second=True):
         labels = _seen(_checked(read(masks[place]), place), model.preprocess, _size_of(files[place]))
         known = torch.from_numpy((labels >= 0) & (labels < len(classes)))
-        numbers = torch.from_numpy(labels)[known].to(model.device)
-        one_hot = F.one_hot(numbers, len(classes)).float()
-        labelled += one_hot.sum(0).cpu()
-        for start in range(0, len(activation), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            above = _enlarged(activation[part], labels.shape) > limits[part, None, None]
-            chosen = above[:, known.to(model.device)].float()
-            both[part] += (chosen @ one_hot).double().cpu()
-            strong[part] += chosen.sum(1).double().cpu()
-    union = strong[:, None] + labelled[None] - both
-    iou = torch.where(labelled[None] > 0, both / union.clamp(min=1), torch.nan)
+        one_hot = F.one_hot(torch.from_numpy(labels)[known], len(classes))
+        overlap.add(activation, thresholds[:, None], one_hot, labels.shape, known)
+    iou = overlap.iou()[:, 0]
     said = {str(file): reason for file, reason in failed.items()}
     return Dissection(extractor.layers[0], tuple(classes), thresholds.numpy(), iou.numpy(), counted, said)
 
@@ -221,29 +199,20 @@ def _thresholds(stream: _Stream, quantile: float) -> tuple[Tensor, int]:
         pictures += 1
         # As many as could be needed at the end; only they are kept.
         if len(waiting) == 16:
-            most = _share(values + waiting[-1].shape[1] * (len(stream.files) - pictures), quantile)
+            most = rank_of(values + waiting[-1].shape[1] * (len(stream.files) - pictures), quantile)
             top = _highest(top, waiting, most)
             waiting = []
     if not pictures:
         first = next(iter(stream.failed.values()))
         raise FeatureError(f"none of the {len(stream.files)} pictures can be opened; the first: {first}")
-    top = _highest(top, waiting, _share(values, quantile)) if waiting or top is not None else None
+    top = _highest(top, waiting, rank_of(values, quantile)) if waiting or top is not None else None
     assert top is not None
-    return top[:, min(_share(values, quantile), top.shape[1]) - 1].cpu(), pictures
-
-
-def _share(values: int, quantile: float) -> int:
-    """Return the rank of the threshold: so many minus one exceed it, if none are equal."""
-    return min(int(values * quantile) + 1, values)
+    return top[:, min(rank_of(values, quantile), top.shape[1]) - 1].cpu(), pictures
 
 
 def _highest(top: Tensor | None, waiting: list[Tensor], most: int) -> Tensor:
     together = torch.cat([*([] if top is None else [top]), *waiting], 1)
     return together.topk(min(most, together.shape[1]), 1).values
-
-
-def _enlarged(activation: Tensor, size: tuple[int, ...]) -> Tensor:
-    return F.interpolate(activation[None], list(size), mode="bilinear", align_corners=False)[0]
 
 
 def _checked(mask: npt.ArrayLike, place: int) -> Mask:

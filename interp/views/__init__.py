@@ -23,6 +23,7 @@ from interp.views.grid import Shared, grid_figure
 from interp.views.kernel import kernel_figure
 from interp.views.learning_rate import learning_rate_figure
 from interp.views.masks import mask_over, mask_picture
+from interp.views.outlined import outlined
 from interp.views.overlay import (
     Box,
     Interpolation,
@@ -98,6 +99,7 @@ __all__ = [
     "normalise",
     "number",
     "offered_for",
+    "outlined",
     "overlay",
     "perceptual_terms_figure",
     "picture_grid",
