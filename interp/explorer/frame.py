@@ -77,7 +77,7 @@ def _draw_with_sight(page: Page) -> None:
         return
     sight = None if picture is None else Sight(picture, network)
     if sight is not None:
-        _seen(sight)
+        _seen(page, sight)
     task = network.model.task
     if task not in page.tasks:
         st.info(say(_OTHER[task]))
@@ -88,7 +88,7 @@ def _draw_with_sight(page: Page) -> None:
 _OTHER = {
     "classification": "This network names whole pictures; this page is for networks that name every pixel.",
     "segmentation": "This network names every pixel; the page Segmentation is made for it.",
-    "image": "This network makes pictures; the pages Inside and Style look into it.",
+    "image": "This network makes pictures; the pages Segmentation, Inside and Style look into it.",
 }
 
 
@@ -115,29 +115,28 @@ def _title(page: Page) -> None:
     st.html(f"<div class='interp-head'>{words}</div>")
 
 
-def _seen(sight: Sight) -> None:
+def _seen(page: Page, sight: Sight) -> None:
     """Draw the strip that stays in sight: the picture, what the network says, what is asked."""
     small = sight.picture.picture.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     image = f"<img src='{as_jpeg(small)}' alt='{_safe(say('The picture that is looked at'))}'>"
     lines = [f"<span class='quiet'>{_safe(sight.picture.name)} · {_safe(sight.network.model.name)}</span>"]
-    if classes := seen(sight.network, sight.picture):
+    classes = seen(sight.network, sight.picture)
+    if asked := _asked(page, sight, classes[0][0] if classes else None):
+        lines.insert(0, f"<span>{_safe(say('Asked about'))} <b>{_safe(asked)}</b></span>")
+    if classes:
         first = " · ".join(f"<b>{_safe(name)}</b> {100 * share:.0f} %" for name, share in classes[:3])
         lines.insert(0, f"<span>{_safe(say('It sees'))} {first}</span>")
-        lines.insert(
-            1, f"<span>{_safe(say('Asked about'))} <b>{_safe(_asked(sight, classes[0][0]))}</b></span>"
-        )
     with st.container(key="sight"):
         st.html(f"<div class='interp-sight'>{image}<div>{''.join(lines)}</div></div>")
 
 
-def _asked(sight: Sight, likeliest: str) -> str:
-    """Return in words what is asked: a class, a marked place of a segmentation, or what is predicted."""
+def _asked(page: Page, sight: Sight, likeliest: str | None) -> str | None:
+    """Return in words what is asked: what the page says, a class, or what is predicted."""
+    if page.asked is not None and (said := page.asked(sight)):
+        return said
     asked = asked_class(sight)
-    if asked is not None:
-        return class_titles(sight.network)[asked]
-    marked = sight.network.model.task == "segmentation" and st.session_state.get("place")
-    return say("the marked place") if marked else likeliest
+    return likeliest if asked is None else class_titles(sight.network)[asked]
 
 
 def _safe(text: str) -> str:

@@ -29,6 +29,7 @@ class Page:
         about: a line under the title, in English.
         draw: draws it, given the `Sight`; given nothing when it has no tasks.
         tasks: of the networks that it can look into; none where it needs neither picture nor network.
+        asked: says what is asked, in the strip that stays in sight; `None` for the class.
         one_picture: whether it looks at one picture. If not, and it has tasks, `draw` gets the `Network`.
     """
 
@@ -39,3 +40,4 @@ class Page:
     draw: Callable[..., None]
     tasks: tuple[Task, ...] = ("classification", "segmentation", "image")
     one_picture: bool = True
+    asked: Callable[[Sight], str | None] | None = None

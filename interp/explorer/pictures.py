@@ -88,12 +88,19 @@ def choose_picture() -> Chosen | None:
         return uploaded("uploaded", say("A picture of your own"))
     if name == CAMERA:
         st.camera_input(say("A photograph"), key="photographed", on_change=_keep, args=("photographed",))
-        return _kept("photographed")
+        have = _kept("photographed")
+        return None if have is None else brought(*have)
     return opened_sample(samples[name])
 
 
 def uploaded(key: str, label: str) -> Chosen | None:
-    """Draw the choice of a file, and return it or the one that was given before on another page.
+    """Draw the choice of a picture, and return it or the one that was given before on another page."""
+    have = uploaded_file(key, label)
+    return None if have is None else brought(*have)
+
+
+def uploaded_file(key: str, label: str) -> tuple[str, bytes] | None:
+    """Draw the choice of a file, and return its name and content, now or from before on another page.
 
     Streamlit forgets an upload when its page is left; visitors do not expect that.
     """
@@ -114,14 +121,18 @@ def _keep(key: str) -> None:
     st.session_state[f"_{key}"] = None if file is None else (file.name, file.getvalue())
 
 
-def _kept(key: str) -> Chosen | None:
+def _kept(key: str) -> tuple[str, bytes] | None:
     have: tuple[str, bytes] | None = st.session_state.get(f"_{key}")
-    if have is None:
-        return None
-    if st.session_state.get(key) is None:
+    if have is not None and st.session_state.get(key) is None:
         forget = st.session_state.pop
-        st.button(say("Take it away"), on_click=forget, args=(f"_{key}",), icon=":material/close:")
-    return brought(*have)
+        st.button(
+            say("Take it away"),
+            key=f"{key}-away",
+            on_click=forget,
+            args=(f"_{key}",),
+            icon=":material/close:",
+        )
+    return have
 
 
 @st.cache_resource(show_spinner=False)

@@ -45,7 +45,11 @@ def open_mask(path: str | Path, *, limits: Limits = LIMITS) -> NDArray[np.uint8]
         30
     """
     name = name_of(path)
-    data = read_path(str(path), name, limits)
+    return read_mask(read_path(str(path), name, limits), name, limits=limits)
+
+
+def read_mask(data: bytes, name: str, *, limits: Limits = LIMITS) -> NDArray[np.uint8]:
+    """Return what `open_mask` does of a file's bytes; `name` is how sentences call it."""
     check_bytes(len(data), name, limits)
     # GIF too: its writers, Pillow's among them, number the colours anew.
     for kind, signature in (("JPEG", b"\xff\xd8\xff"), ("GIF", b"GIF8")):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import save_segmenter
 from playwright.sync_api import sync_playwright
 
 from interp.explorer import networks
@@ -41,6 +42,7 @@ def _few_networks(monkeypatch):
 def server(tmp_path_factory):
     """The address of an explorer, started as people start it."""
     folder = tmp_path_factory.mktemp("explorer")
+    save_segmenter(folder / "runs" / "street")
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]

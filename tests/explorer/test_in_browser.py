@@ -228,6 +228,28 @@ def test_three_panels_stand_side_by_side(visit):
     assert len(zoomed) == 1  # linked
 
 
+def test_a_thing_that_was_clicked_and_what_the_skips_are_worth_for_it(visit):
+    shown = visit("segmentation", model="runs/street")
+    shown.locator(".st-key-segmentation .frame").first.click()
+    title = shown.locator(".st-key-segmentation figcaption .title")
+    awaited(shown, title.filter(has_text=re.compile(r" at \(0\.")))
+    shown.locator(".st-key-region button", has_text="The thing there").click()
+    awaited(shown, title.filter(has_text="in the component at"))
+    idle(shown)
+    assert "region=component" in shown.url
+    assert shown.locator(".st-key-segmentation img.lines").count() == 2
+    shown.locator(".st-key-u_ablate button", has_text="Zeros").click()
+    begin = shown.get_by_role("button", name="Look into the skips")
+    awaited(shown, begin)
+    begin.click()
+    awaited(shown, shown.locator(".interp-table th", has_text="Zeros"))
+    idle(shown)
+    with shown.expect_download() as download:
+        shown.locator(".st-key-file-u-0 button").click()
+    with Image.open(download.value.path()) as made:
+        assert made.height > made.width > 1000
+
+
 def test_by_keyboard_alone(visit):
     page = visit()
     button = page.locator(".st-key-bars button", has_text="tiger cat")

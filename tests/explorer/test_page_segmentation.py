@@ -18,16 +18,16 @@ import interp
 from interp import targets
 from interp.explorer.networks import network_of
 from interp.explorer.page import Sight
-from interp.explorer.pages import segmentation, segmentation_u
+from interp.explorer.pages import segmentation
 from interp.explorer.pages.segmentation_asked import context_share, question
 from interp.explorer.pages.segmentation_views import classes_over
 from interp.explorer.parts import Picked
 from interp.explorer.pictures import opened_sample
 from interp.explorer.settings import PICTURES, RUNS
 from interp.explorer.words import plain
-from interp.features import levels_of
+from interp.features import UNet, levels_of
 from interp.methods import get, methods
-from interp.views import class_colours, u_figure
+from interp.views import class_colours
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_every_level_is_on_offer_and_the_bottleneck_comes_first(street):
     slider.set_value(found.layers[-1])
     checked(page.run())
     assert f"layer='{found.layers[-1]}'" in page.code[0].value
-    assert plain(f"Decoder 48×64 · {found.layers[-1]}") in slider.options
+    assert plain(f"Decoder 1 48×64 · {found.layers[-1]}") in slider.options
 
 
 @pytest.mark.parametrize("method", [m.name for m in methods() if "segmentation" in m.tasks])
@@ -243,25 +243,25 @@ def test_what_a_map_is_about_is_said_in_chinese(street, seen, asked, said):
     page = page_of(street, lang="zh", u_shows="map", **asked)
     assert any(said in text for text in seen)
     assert not any("predicted" in text or "in the box" in text for text in seen)
-    assert any(said in each.value.replace("\\", "") for each in page.caption)
+    assert said in html.unescape("".join(each.value for each in page.get("html")))  # the strip on top
 
 
 @pytest.mark.parametrize("shows", ["activation", "map"])
 def test_the_u_has_english_words_on_an_english_page_only(street, monkeypatch, shows):
     drawn = []
+    figure = UNet.figure
 
-    def draws(*args, **named):
-        drawn.append((named["heading"], named["words"]))
-        return u_figure(*args, **named)
+    def draws(u, **named):
+        drawn.append(named["words"])
+        return figure(u, **named)
 
-    monkeypatch.setattr(segmentation_u, "u_figure", draws)
+    monkeypatch.setattr(UNet, "figure", draws)
     forget()
     page = page_of(street, u_shows=shows, lang="zh")
-    assert drawn == [("", False)]
+    assert drawn == [False]
     assert any("每张图各用自己的色标" in each.value for each in page.caption)
     page_of(street, u_shows=shows)
-    assert drawn[1][0]
-    assert drawn[1][1]
+    assert drawn[1:] == [True]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""What is asked of a segmentation: a class at a pixel, in a box or where it is predicted; and the answers."""
+"""What is asked of a segmentation: a class over a region; and the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,73 +15,177 @@ import interp
 from interp import targets
 from interp.dense import RegionTarget
 from interp.explanation import Explanation
-from interp.explorer.asking import logits, target_of
+from interp.explorer.asking import areas, class_targets, logits, target_of
 from interp.explorer.drawing import shrunk
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
+from interp.explorer.pages.segmentation_regions import Region
 from interp.explorer.parts import Picked
 from interp.explorer.pictures import Chosen
 from interp.features import Levels, levels_of
-from interp.places import Place, seen
+from interp.methods import INPUT, Method, MethodError
+from interp.places import Place, positions, seen
 from interp.progress import Progress
 
-_HASHES: dict[str | type[Any], Callable[[Any], Any]] = {Network: repr, Chosen: lambda chosen: chosen.digest}
+WHERE_PREDICTED = Region()
 
 
 @dataclass(frozen=True)
 class Question:
-    """A class at a place.
+    """A class over a region.
 
     Attributes:
-        pixels: the place in pixels of the picture, two numbers or four; `None` where the class is predicted.
+        pixels: the place in pixels of the picture, two numbers or four; `None` where there is none.
         place: the same in fractions of what the network sees.
         wanted: name or index of the class; `None` for the one that is predicted there.
+        region: which, and whether only its border.
     """
 
     pixels: tuple[int, ...] | None = None
     place: Place | None = None
     wanted: str | int | None = None
+    region: Region = WHERE_PREDICTED
 
     @property
     def query(self) -> targets.TargetLike:
         """What `interp.explain` is asked."""
-        if self.place is not None:
-            return targets.at(self.place, self.wanted)
-        return None if self.wanted is None else targets.where_predicted(self.wanted)
+        if self.python is None:
+            return None
+        found = self._query()
+        return found if self.region.border is None else targets.border(found, *self.region.border)
+
+    def _query(self) -> targets.TargetLike:
+        kind, truth, place = self.region.kind, self.region.truth, self.place
+        if kind == "predicted":
+            return targets.where_predicted(self.wanted)
+        if truth is not None:
+            if kind == "truth":
+                return targets.where_true(self.wanted, truth.numbers)
+            assert self.wanted is not None
+            return targets.where_wrong(
+                self.wanted, truth.numbers, "missed" if kind == "missed" else "invented"
+            )
+        assert place is not None
+        return (
+            targets.component(self.wanted, at=place)
+            if kind == "component"
+            else targets.at(place, self.wanted)
+        )
 
     @property
     def python(self) -> str | None:
         """The same as Python; `None` where nothing need be said."""
-        wanted = "" if self.wanted is None else repr(self.wanted)
-        if self.place is None:
-            return f"interp.targets.where_predicted({wanted})" if wanted else None
-        kind = "pixel" if len(self.place) == 2 else "box"
-        return f"interp.targets.{kind}({', '.join([*map(str, self.place), *([wanted] if wanted else [])])})"
+        region, border = self.region, self.region.border
+        if region.kind == "predicted" and self.wanted is None and border is None:
+            return None
+        inner = f"interp.targets.{self._python()}"
+        if border is None:
+            return inner
+        return f"interp.targets.border({inner}, {', '.join(map(repr, border))})"
+
+    def _python(self) -> str:
+        kind, truth = self.region.kind, self.region.truth
+        wanted = [] if self.wanted is None else [repr(self.wanted)]
+        place = ", ".join(map(str, self.place or ()))
+        if kind == "predicted":
+            return f"where_predicted({', '.join(wanted)})"
+        if truth is not None:
+            source = repr(truth.source)
+            if kind == "truth":
+                return f"where_true({self.wanted!r}, {source})"
+            return f"where_wrong({self.wanted!r}, {source}, {kind!r})"
+        if kind == "component":
+            return f"component({', '.join([*wanted, f'at=({place})'])})"
+        return f"{'pixel' if len(self.place or ()) == 2 else 'box'}({', '.join([place, *wanted])})"
 
     @property
-    def region(self) -> str | None:
+    def command(self) -> str | None:
         """The same as a command's `--region`."""
-        if self.pixels is not None:
-            return ",".join(map(str, self.pixels))
-        return None if self.wanted is None else "predicted"
+        region = self.region
+        pixels = ",".join(map(str, self.pixels or ()))
+        truth = "" if region.truth is None else region.truth.source
+        found = {"place": pixels, "component": f"component:{pixels}", "predicted": "predicted"}.get(
+            region.kind, f"{region.kind}:{truth}"
+        )
+        if region.border is not None:
+            side, width = region.border
+            return f"{side}({width}):{found}"
+        return None if region.kind == "predicted" and self.wanted is None else found
+
+    commanded = True
 
 
-def question(sight: Sight, picked: Picked | None, wanted: str | None) -> Question:
-    """Return what a click or a box asks.
+class Asking(Protocol):
+    """A question of whatever kind, by its `repr`."""
+
+    @property
+    def query(self) -> targets.TargetLike:
+        """What `interp.explain` is asked."""
+
+    @property
+    def python(self) -> str | None:
+        """The same as Python; `None` where nothing need be said."""
+
+    @property
+    def command(self) -> str | None:
+        """The same as a command's `--region`; `None` where nothing need be said."""
+
+    @property
+    def wanted(self) -> str | int | None:
+        """The class, if one was chosen."""
+
+    @property
+    def commanded(self) -> bool:
+        """Whether a command can ask it."""
+
+
+HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
+    Network: repr,
+    Chosen: lambda chosen: chosen.digest,
+    Question: repr,  # in which a ground truth is its digest
+}
+
+
+def question(
+    sight: Sight, picked: Picked | None, wanted: str | None, region: Region | None = None
+) -> Question:
+    """Return what is asked about a region, by default about a click or a box.
 
     Raises:
         PlaceError: the network does not see the place.
     """
     asked = None if wanted is None else target_of(sight.network, wanted)
+    region = region or Region("predicted" if picked is None else "place")
     if picked is None:
-        return Question(wanted=asked)
+        return Question(wanted=_class_of(sight, asked, None, region), region=region)
     size = sight.picture.picture.size
-    pixels = _pixels(picked, size)
+    pixels = pixels_of(picked, size)
     box = sight.network.model.preprocess.box(size)
-    return Question(pixels, seen(pixels, size, box), asked)
+    place = seen(pixels, size, box)
+    if region.kind in ("place", "component"):
+        return Question(pixels, place, asked, region)
+    return Question(wanted=_class_of(sight, asked, place, region), region=region)
 
 
-def _pixels(picked: Picked, size: tuple[int, int]) -> tuple[int, ...]:
+def _class_of(sight: Sight, asked: str | int | None, place: Place | None, region: Region) -> str | int | None:
+    """Return the class that is meant where no place is part of the question.
+
+    Whoever clicked means the class that is predicted there. A ground truth needs one: else it is that of the
+    largest region.
+    """
+    if asked is not None or (place is None and region.kind == "predicted"):
+        return asked
+    output = logits(sight.network, sight.picture)
+    if place is None:
+        index = areas(sight.network, sight.picture)[0][0]
+    else:
+        there = positions(place, (output.shape[1], output.shape[2]))
+        index = int(output.argmax(0)[there].bincount().argmax())
+    return class_targets(sight.network)[index]
+
+
+def pixels_of(picked: Picked, size: tuple[int, int]) -> tuple[int, ...]:
+    """Return a place in pixels of a picture of `size` = (width, height), as the commands take it."""
     width, height = size
     x, y = (min(int(part * side), side - 1) for part, side in ((picked.left, width), (picked.top, height)))
     if picked.is_point:
@@ -94,9 +199,9 @@ def levels(network: Network) -> Levels:
     return levels_of(network.model)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_HASHES)
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASHES)
 def answered(
-    network: Network, picture: Chosen, asked: Question, method: str, layers: tuple[str, ...]
+    network: Network, picture: Chosen, asked: Asking, method: str, layers: tuple[str, ...]
 ) -> dict[str, Explanation]:
     """Return the maps that answer, by layer, over a picture of the screen's size; not to be changed.
 
@@ -109,7 +214,7 @@ def answered(
 def answered_now(
     network: Network,
     picture: Chosen,
-    asked: Question,
+    asked: Asking,
     method: str,
     layers: tuple[str, ...],
     progress: Progress | None,
@@ -120,6 +225,27 @@ def answered_now(
     )
     small = shrunk(found[0])
     return {each.layer: replace(each, picture=small.picture, box=small.box) for each in found}
+
+
+def answered_where_it_works(
+    network: Network, picture: Chosen, asked: Asking, method: Method
+) -> dict[str, Explanation]:
+    """Return the maps of a quick method at all levels of the U where it works, or on the input.
+
+    Raises:
+        MethodError, TargetError, PlaceError: it works at none of them.
+    """
+    layers = (INPUT,) if method.place == "input" else levels(network).layers
+    try:
+        return answered(network, picture, asked, method.name, layers)
+    except MethodError:
+        found: dict[str, Explanation] = {}
+        for layer in layers:
+            with suppress(MethodError):
+                found |= answered(network, picture, asked, method.name, (layer,))
+        if not found:
+            raise
+        return found
 
 
 def share(network: Network, picture: Chosen, target: RegionTarget) -> float:
@@ -155,3 +281,8 @@ def context_share(values: npt.NDArray[np.float32], region: npt.NDArray[np.bool_]
     energy = np.maximum(values, 0).astype(np.float64)[np.ix_(rows, columns)]
     total = energy.sum()
     return float(energy[~region].sum() / total) if total > 0 else None
+
+
+def rounded(part: float) -> str:
+    """Return a share in per cent, of which 0 and 100 mean that nothing is left on the one side."""
+    return "> 99" if 0.995 <= part < 1 else "< 1" if 0 < part < 0.005 else f"{100 * part:.0f}"

@@ -15,15 +15,15 @@ from interp.defaults import METHOD
 from interp.explanation import Explanation
 from interp.explorer.asking import logits, whole
 from interp.explorer.page import Sight
-from interp.explorer.pages.segmentation_asked import Question
+from interp.explorer.pages.segmentation_asked import Asking
 from interp.explorer.pages.segmentation_views import classes_over
-from interp.explorer.taking import Download, call, command_line, offer, take_home
+from interp.explorer.taking import Download, call, command_line, take_home
 from interp.explorer.words import say
 from interp.methods import INPUT
 from interp.views import Drawing
 
 
-def take(sight: Sight, asked: Question, explanation: Explanation, drawing: Drawing) -> None:
+def take(sight: Sight, asked: Asking, explanation: Explanation, drawing: Drawing) -> None:
     """Draw the downloads of the map and of the classes, and the same as Python, command and link."""
     options = _options(drawing)
     full = partial(whole, explanation, sight.picture)
@@ -37,25 +37,12 @@ def take(sight: Sight, asked: Question, explanation: Explanation, drawing: Drawi
                 say("Map"), f"{stem}.npz", "application/octet-stream", partial(_saved, full, ".npz", {})
             ),
             Download("JSON", f"{stem}.json", "application/json", partial(_saved, full, ".json", {})),
-            Download(
-                say("Classes"),
-                f"{stem}_classes.png",
-                "image/png",
-                partial(_classes, sight, drawing.opacity),
-            ),
+            *_classes(sight, stem, drawing),
         ],
         _python(sight, asked, explanation, options),
-        _command(sight, asked, explanation, options),
-        say("Your picture stays with you: code and link name it, they do not contain it.")
-        if sight.picture.path is None
-        else "",
+        _command(sight, asked, explanation, options) if asked.commanded else None,
+        note(sight),
     )
-
-
-def take_u(sight: Sight, png: bytes) -> None:
-    """Draw the download of the U."""
-    name = f"{Path(sight.picture.name).stem}_u.png"
-    offer(Download(say("The U as a picture"), name, "image/png", lambda: png), "file-u")
 
 
 def _options(drawing: Drawing) -> dict[str, Any]:
@@ -77,7 +64,7 @@ def _differing(sight: Sight, explanation: Explanation) -> dict[str, str | None]:
     }
 
 
-def _python(sight: Sight, asked: Question, explanation: Explanation, options: dict[str, Any]) -> str:
+def _python(sight: Sight, asked: Asking, explanation: Explanation, options: dict[str, Any]) -> str:
     begun = call("interp.explain", sight.network.name, sight.picture.source)[:-1]
     target = "" if asked.python is None else f", {asked.python}"
     rest = [
@@ -87,14 +74,14 @@ def _python(sight: Sight, asked: Question, explanation: Explanation, options: di
     return f"import interp\n\nexplanation = {begun}{target}{''.join(rest)})\n{save}\n"
 
 
-def _command(sight: Sight, asked: Question, explanation: Explanation, options: dict[str, Any]) -> str:
+def _command(sight: Sight, asked: Asking, explanation: Explanation, options: dict[str, Any]) -> str:
     drawn = {name: value for name, value in options.items() if name != "interpolation"}
     return command_line(
         "interp",
         "explain",
         sight.picture.source,
         model=sight.network.name,
-        region=asked.region,
+        region=asked.command,
         **{"class": asked.wanted},
         **_differing(sight, explanation),
         **drawn,
@@ -108,7 +95,21 @@ def _saved(full: Callable[[], Explanation], ending: str, options: dict[str, Any]
         return full().save(Path(folder) / f"map{ending}", **given).read_bytes()
 
 
-def _classes(sight: Sight, opacity: float) -> bytes:
+def note(sight: Sight) -> str:
+    """Return what code and link leave to the reader."""
+    if sight.picture.path is not None:
+        return ""
+    return say("Your picture stays with you: code and link name it, they do not contain it.")
+
+
+def _classes(sight: Sight, stem: str, drawing: Drawing) -> list[Download]:
+    if sight.network.model.task != "segmentation":
+        return []
+    made = partial(_classes_png, sight, drawing.opacity)
+    return [Download(say("Classes"), f"{stem}_classes.png", "image/png", made)]
+
+
+def _classes_png(sight: Sight, opacity: float) -> bytes:
     picture = sight.picture.picture
     box = sight.network.model.preprocess.box(picture.size)
     buffer = io.BytesIO()

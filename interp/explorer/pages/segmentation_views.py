@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 from PIL import Image
+from scipy import ndimage
 
 from interp.dense import RegionTarget
 from interp.explanation import Explanation
@@ -13,7 +16,7 @@ from interp.explorer.drawing import LONGEST, stage_tile
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
 from interp.explorer.pages.segmentation_asked import levels
-from interp.explorer.parts import Cell, Choice, as_jpeg
+from interp.explorer.parts import Cell, Choice, as_jpeg, as_png
 from interp.explorer.pictures import Chosen
 from interp.explorer.words import say
 from interp.images import Box
@@ -21,6 +24,7 @@ from interp.views import Drawing, class_colours, covered, mask_over
 
 SWATCH = (160, 14)
 NOTHING = -1
+LINE = 2
 
 
 def classes_over(picture: Image.Image, box: Box, output: np.ndarray, opacity: float = 1.0) -> Image.Image:
@@ -62,15 +66,41 @@ def _classes_layers(network: Network, picture: Chosen) -> tuple[str, str]:
     return as_jpeg(small), as_jpeg(classes_over(small, box, logits(network, picture).numpy()))
 
 
-def target_title(network: Network, target: RegionTarget) -> str:
-    """Return what a map is about, in the visitor's language."""
-    name = network.model.labels[target.index]
-    if target.place is None:
-        return say("{name}, where it is predicted", name=name)
-    corners = [f"({x:.2f}, {y:.2f})" for x, y in zip(target.place[::2], target.place[1::2], strict=True)]
-    if len(corners) == 1:
-        return say("{name} at {place}", name=name, place=corners[0])
-    return say("{name} in the box {place}", name=name, place=" – ".join(corners))
+def outlined(size: tuple[int, int], box: Box, region: np.ndarray) -> Image.Image:
+    """Return the outline of a region, white in black, on nothing.
+
+    Args:
+        size: `(width, height)` of the picture.
+        box: the part of it that the network saw, in its pixels.
+        region: bool `(H, W)` of the output.
+    """
+    first, upper, last, lower = covered(size, (box.left, box.top, box.right, box.bottom))
+    rows = ((np.arange(upper, lower) + 0.5 - box.top) / box.height * region.shape[0]).astype(int)
+    columns = ((np.arange(first, last) + 0.5 - box.left) / box.width * region.shape[1]).astype(int)
+    inside = np.zeros((size[1], size[0]), bool)
+    inside[upper:lower, first:last] = region[np.ix_(rows, columns)]
+    # The edge of the picture closes a region, too.
+    white = inside & ~ndimage.binary_erosion(inside, iterations=LINE)
+    black = ndimage.binary_dilation(white, iterations=1) & ~white
+    drawn = np.zeros((*inside.shape, 2), np.uint8)
+    drawn[white] = 255
+    drawn[black, 1] = 255
+    return Image.fromarray(drawn, "LA")
+
+
+def with_outline(cell: Cell, explanation: Explanation) -> Cell:
+    """Return a cell with the outline of the region that was asked about; a mark shows a pixel or a box."""
+    target = explanation.target
+    if not isinstance(target, RegionTarget) or target.place is not None:
+        return cell
+    return replace(
+        cell, lines=_outline(explanation.picture.size, explanation.box, target.region.cpu().numpy())
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Box: repr})
+def _outline(size: tuple[int, int], box: Box, region: np.ndarray) -> str:
+    return as_png(outlined(size, box, region))
 
 
 def legend(sight: Sight, names: list[str]) -> list[Choice]:
@@ -92,19 +122,23 @@ def legend(sight: Sight, names: list[str]) -> list[Choice]:
     ]
 
 
-def roles(sight: Sight) -> dict[str, tuple[str, str]]:
-    """Return the layers of the U in the order of the data, with what each is and the size of its grid."""
-    found = levels(sight.network)
-    encoders = {row.encoder for row in found.rows}
-    named = {}
-    for layer in found.layers:
-        role = say("Encoder") if layer in encoders else say("Decoder")
-        size = "×".join(map(str, sight.network.model.layers[layer].shape[1:]))
-        named[layer] = (say("Bottleneck") if layer == found.bottleneck else role, size)
-    return named
+def roles(network: Network) -> dict[str, tuple[str, str]]:
+    """Return the layers of the U in the order of the data, with what each is and the size of its grid.
+
+    Encoder and decoder of one number have one grid; the picture's own is 1.
+    """
+    found = levels(network)
+    named = {found.bottleneck: say("Bottleneck")}
+    for number, row in enumerate(found.rows, 1):
+        if row.encoder is not None:
+            named[row.encoder] = say("Encoder {number}", number=number)
+        if row.decoder is not None:
+            named[row.decoder] = say("Decoder {number}", number=number)
+    shapes = {layer: network.model.layers[layer].shape for layer in found.layers}
+    return {layer: (named[layer], "×".join(map(str, shapes[layer][1:]))) for layer in found.layers}
 
 
 def level_tiles(sight: Sight, found: dict[str, Explanation], drawing: Drawing) -> list[Choice]:
     """Return the map at every level as a button."""
-    named = roles(sight)
+    named = roles(sight.network)
     return [Choice(layer, *named[layer], stage_tile(each, drawing)) for layer, each in found.items()]

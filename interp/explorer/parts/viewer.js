@@ -56,6 +56,7 @@ function cell(data, each, frames) {
   layers.append(under);
   const over = each.over === null ? null : image(data.images[each.over], "over");
   if (over) layers.append(over);
+  if (each.lines !== null) layers.append(image(data.images[each.lines], "lines"));
   const cross = make("div", "cross"), badge = make("div", "badge"), divide = make("div", "divide"), mark = make("div", "mark");
   element.append(layers, mark, divide, cross, badge);
   if (each.words) element.append(make("div", "words", each.words));

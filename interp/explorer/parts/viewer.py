@@ -22,7 +22,7 @@ EVERYTHING: Fractions = (0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of the grid; both layers are `data:` addresses of one size.
+    """One picture of the grid; all layers are `data:` addresses of one size.
 
     Attributes:
         under: what lies below, as the picture.
@@ -35,6 +35,7 @@ class Cell:
         scale: a picture of the colours, from low to high, or None.
         ends: what the first and the last colour stand for, or a verdict in words.
         words: in the middle of the picture, as why there is no map.
+        lines: drawn on top whatever the opacity, as the outline of a region, or None.
     """
 
     under: str
@@ -47,6 +48,7 @@ class Cell:
     scale: str | None = None
     ends: tuple[str, ...] = ()
     words: str = ""
+    lines: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def viewer(
         return {
             "under": number(each.under),
             "over": number(each.over),
+            "lines": number(each.lines),
             "scale": number(each.scale),
             "alt": each.alt,
             "title": each.title,
