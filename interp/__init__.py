@@ -13,7 +13,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interp import capture, features, images, layers, methods, models, report, targets, training, views
+    from interp import (
+        capture,
+        features,
+        images,
+        layers,
+        methods,
+        metrics,
+        models,
+        report,
+        targets,
+        training,
+        views,
+    )
     from interp.all_methods import gallery
     from interp.context import context_ratio
     from interp.explaining import explain, remake
@@ -39,6 +51,7 @@ __all__ = [
     "layers",
     "load",
     "methods",
+    "metrics",
     "models",
     "open_image",
     "remake",
@@ -55,6 +68,7 @@ _MODULES = (
     "images",
     "layers",
     "methods",
+    "metrics",
     "models",
     "report",
     "targets",

@@ -13,6 +13,7 @@ from interp.cli import gallery  # noqa: F401
 from interp.cli import report  # noqa: F401
 from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401
+from interp.cli import metrics  # noqa: F401
 from interp.cli import features  # noqa: F401
 from interp.cli import unet  # noqa: F401
 from interp.cli import dissect  # noqa: F401

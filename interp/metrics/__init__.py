@@ -1,0 +1,28 @@
+"""Can the picture be trusted? Is the map faithful, well placed, stable, simple?"""
+
+from interp.metrics import (  # noqa: F401  (they register themselves)
+    complexity,
+    curves,
+    dropping,
+    infidelity,
+    localisation,
+    road,
+    sanity,
+    stability,
+)
+from interp.metrics.measuring import measure
+from interp.metrics.registry import KINDS, Metric, get, metric, metrics
+from interp.metrics.trial import Curve, Measured, MetricError, Trial
+
+__all__ = [
+    "KINDS",
+    "Curve",
+    "Measured",
+    "Metric",
+    "MetricError",
+    "Trial",
+    "get",
+    "measure",
+    "metric",
+    "metrics",
+]
