@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from interp.capture import record
+from interp.capture.structure import map_tensors, split_call, submodule
 from interp.models import ImageModel
 
 _NAMES = {"cat", "concat", "concatenate"}
@@ -122,6 +122,24 @@ class _Seen:
     values: tuple[Tensor, ...]
 
 
+def _begun(tensor: Tensor) -> Tensor:
+    """Return what the graph begins at: no leaf, so that the next layer may change it in place."""
+    return tensor.detach().requires_grad_().clone() if tensor.is_floating_point() else tensor
+
+
+class _Beginning:
+    """A hook that begins the graph at one call of a module, -1 for any; `record` would at all of them."""
+
+    def __init__(self, call: int) -> None:
+        self._call, self._count = call, 0
+
+    def __call__(self, _module: nn.Module, _args: object, output: Any) -> Any:
+        self._count += 1
+        if self._call not in (-1, self._count - 1):
+            return output
+        return map_tensors(output, _begun)
+
+
 def _watched(private: nn.Module, inputs: Tensor, bottleneck: str) -> list[_Seen]:
     seen: list[_Seen] = []
     inside: list[str] = []
@@ -139,7 +157,10 @@ def _watched(private: nn.Module, inputs: Tensor, bottleneck: str) -> list[_Seen]
             entered = part.register_forward_pre_hook(lambda _module, _args, name=name: inside.append(name))
             stack.callback(entered.remove)
             stack.callback(part.register_forward_hook(leave).remove)
-        stack.enter_context(record(private, [bottleneck], gradients=True))
+        part, call = split_call(bottleneck)
+        stack.callback(submodule(private, part).register_forward_hook(_Beginning(call)).remove)
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
         stack.enter_context(Concatenating(note))
         private(inputs.clone())
     return seen

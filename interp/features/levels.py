@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ def levels_of(model: ImageModel) -> Levels:
         >>> levels.bottleneck, levels.rows[1]
         ('layers.3', Level(size=(90, 120), encoder='layers.0.blocks_0', decoder='layers.7', skip=True))
     """
-    stages = [(name, _grid(model, name)) for name in model.layers.stages]
+    names = [_numbered(model, name) for name in model.layers.stages]
+    stages = list(zip(names, _grids(model, names), strict=True))
     if not stages:
         raise FeatureError(f"{model.name} has no levels: no layer gives a grid of positions.")
     bottom = min(range(len(stages)), key=lambda i: (math.prod(stages[i][1]), -i))
@@ -93,9 +95,21 @@ def levels_of(model: ImageModel) -> Levels:
     return Levels(tuple(rows), stages[bottom][0])
 
 
-def _grid(model: ImageModel, name: str) -> tuple[int, int]:
-    height, width = model.layers[name].grid
-    return height, width
+def _numbered(model: ImageModel, name: str) -> str:
+    """Return a layer with the number of its call, where its module has several."""
+    calls = model.layers[name].calls
+    return f"{name}@{calls - 1}" if calls > 1 and split_call(name)[1] < 0 else name
+
+
+def _grids(model: ImageModel, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the grid of each layer; the table knows that of a module's last call only."""
+    found = {name: model.layers[name].grid for name in names}
+    if called := [name for name in names if "@" in name]:
+        with model.twin() as private, record(private, called) as recording:
+            private(model.blank())
+            for name in called:
+                found[name] = model.layers.features(name, recording[name], model.blank().shape[2:]).shape[2:]
+    return [(height, width) for height, width in found.values()]
 
 
 def nearest_size(size: tuple[int, int], known: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -113,14 +127,23 @@ def _skips(model: ImageModel, encoders: Sequence[str], bottleneck: str) -> set[s
     names = [*encoders, bottleneck]
     inputs = model.blank().requires_grad_()
 
-    def cut(_module: nn.Module, _args: object, output: object) -> object:
-        return map_tensors(output, torch.Tensor.detach)
+    calls: Counter[nn.Module] = Counter()
+    wanted: dict[nn.Module, set[int]] = defaultdict(set)
+
+    def cut(module: nn.Module, _args: object, output: object) -> object:
+        calls[module] += 1
+        # Only a module that is called once has no number, which is -1.
+        asked = wanted[module] & {-1, calls[module] - 1}
+        return map_tensors(output, torch.Tensor.detach) if asked else output
 
     with model.twin() as private, record(private, names, gradients=True) as recording, ExitStack() as stack:
         for name in names:
             # Before the recording's own hook, which then begins the graph anew at this layer.
-            hook = submodule(private, split_call(name)[0]).register_forward_hook(cut, prepend=True)
-            stack.callback(hook.remove)
+            part, call = split_call(name)
+            module = submodule(private, part)
+            if module not in wanted:
+                stack.callback(module.register_forward_hook(cut, prepend=True).remove)
+            wanted[module].add(call)
         output = main_output(private(inputs.clone()))
         sources = [inputs, *(recording[name] for name in encoders)]
         found = torch.autograd.grad(output.sum(), sources, allow_unused=True)
