@@ -73,7 +73,7 @@ def main(run: str = "-", photographs: str | None = None) -> None:
     _write(_drawn(interp.explain(model, [both], pair, others).grid(), dpi=100), "consensus.jpg")
     parts = interp.explain(model, [both], pair, "hires-cam(contrast=True)", model.layers.stages[-4:])
     _write(_drawn(parts.grid(), dpi=100), "consensus_parts.jpg")
-    _write(_drawn(interp.gallery(model, both, "tiger cat").figure(), dpi=68), "gallery.jpg")
+    _write(_drawn(interp.gallery(model, both, "tiger cat").figure(), dpi=66), "gallery.jpg")
     stages = interp.explain(model, both, target="tiger cat", method="layer-cam", layer="stages")
     _write(_drawn(stages.grid()), "stages.jpg")
 

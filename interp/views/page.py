@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 INCH: Final = 72.0
 # Pixels of pictures inside the figures: sharp on a projector, light in a notebook.
 PIXELS_PER_INCH: Final = 220
-# Beside a scale bar: the widest number there is.
-ROOM_FOR_NUMBERS: Final = 50.0
+# Beside a scale bar: the widest number there is, as "≤ −0.000475".
+ROOM_FOR_NUMBERS: Final = 58.0
 FAMILY: Final = "DejaVu Sans"
 
 _BESIDE: Final[dict[float, Literal["bottom", "center", "top"]]] = {
