@@ -65,6 +65,7 @@ def test_a_region_may_be_a_mask_of_the_picture_s_size(folder, picture, tmp_path)
     [
         (["--class", "cow"], "cow"),
         (["--show", "saliency", "--region", "1,1"], "has one map, on the input"),
+        (["--measure", "value"], "--measure is for networks that make pictures"),
         (["--ablate", "blur", "--region", "1,1"], "ablate='blur': give some of zero, mean, shuffled."),
         (["--out", "unet.txt"], "unet.txt: end the name in"),
         (["--colormap", "rainbows"], "rainbows"),

@@ -29,6 +29,10 @@ def unet(
     region: Annotated[
         str | None, typer.Option("--region", "-r", help="Or here; as of `interp explain`.")
     ] = None,
+    measure: Annotated[
+        str | None,
+        typer.Option(help="Of a network that makes pictures: what is asked, as of `interp explain`."),
+    ] = None,
     shown: Annotated[
         str, typer.Option("--show", help="In the boxes: mean (activation), or a method (`interp methods`).")
     ] = "mean",
@@ -60,7 +64,7 @@ def unet(
     if colormap is not None:
         check_colormap(colormap)
     loaded = load(model, trust_pickle=trust_pickle)
-    target = _target(loaded, picture, wanted, region)
+    target = _target(loaded, picture, wanted, region, measure)
     # With no other word, the figure says what is lost, too, as soon as it can be measured.
     asked = ["zero"] if ablate is None and truth is not None else ablate or []
     with progress_bar(picture.name, counted=False, interrupted=INTERRUPTED) as tick:
@@ -82,15 +86,20 @@ def unet(
     typer.echo(f"{picture.name}: {found.shown} → {out}")
 
 
-def _target(model: ImageModel, picture: Path, wanted: str | None, region: str | None) -> AnyTarget:
+def _target(
+    model: ImageModel, picture: Path, wanted: str | None, region: str | None, measure: str | None
+) -> AnyTarget:
     from interp import targets
+    from interp.cli.measures import check_measure, read_measure
     from interp.cli.regions import check_task, read_regions, region_target
 
     named: list[str] = [] if wanted is None else [wanted]
-    if region is not None:
-        regions = read_regions([region], named)
+    asked = read_measure(measure)
+    check_measure(model, asked)
+    if region is not None or asked is not None:
+        regions = read_regions([] if region is None else [region], named)
         check_task(model, regions, named)
-        return region_target(model, picture, regions, named)
+        return region_target(model, picture, regions, named, asked)
     return None if wanted is None else targets.where_predicted(wanted)
 
 

@@ -18,8 +18,9 @@ import interp
 from interp import targets
 from interp.explorer.networks import network_of
 from interp.explorer.page import Sight
-from interp.explorer.pages import segmentation
-from interp.explorer.pages.segmentation_asked import context_share, question
+from interp.explorer.pages import segmentation, segmentation_evidence
+from interp.explorer.pages.segmentation_asked import question
+from interp.explorer.pages.segmentation_evidence import context_share
 from interp.explorer.pages.segmentation_views import classes_over
 from interp.explorer.parts import Picked
 from interp.explorer.pictures import opened_sample
@@ -124,6 +125,8 @@ def test_a_box_asks_for_the_class_predicted_there_most(street, place):
     outside = context_share(found.values, found.target.region.numpy())
     assert 0.005 < outside < 0.995
     assert f"{100 * outside:.0f} % of the positive evidence lies outside the region." in words(page)
+    area = 1 - found.target.region.float().mean()
+    assert f"Of the area, {100 * area:.0f} % does." in words(page)
 
 
 def test_context_share_counts_cells_by_their_area():
@@ -268,7 +271,7 @@ def test_the_u_has_english_words_on_an_english_page_only(street, monkeypatch, sh
     ("outside", "said"), [(0.996, "> 99 %"), (0.004, "< 1 %"), (1.0, "100 %"), (0.0, "0 %"), (0.5, "50 %")]
 )
 def test_nearly_all_evidence_is_not_called_all(street, monkeypatch, outside, said):
-    monkeypatch.setattr(segmentation, "context_share", lambda *_: outside)
+    monkeypatch.setattr(segmentation_evidence, "context_share", lambda *_: outside)
     page = "".join(each.value for each in page_of(street, place="0.5,0.5").get("html"))
     assert f"<br>{html.escape(said)} of the positive evidence" in page
 

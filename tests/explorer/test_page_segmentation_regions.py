@@ -267,6 +267,7 @@ def sharper(place):
 @pytest.mark.parametrize(
     ("query", "said"),
     [
+        ({}, "detail of the output"),
         ({"place": "0.5,0.5"}, "value of the output at (0.51, 0.51)"),
         ({"place": "0.25,0.25,0.75,0.5", "patch": "gradient_energy"}, "sharpness of the output in the box"),
         ({"patch": "beyond_bicubic", "lang": "zh"}, "输出中超出双三次插值的部分"),
@@ -276,19 +277,19 @@ def test_a_network_that_makes_pictures_is_asked_about_a_patch(sharper, tmp_path,
     page = page_of(sharper, **query)
     assert said in words(page)
     monkeypatch.chdir(tmp_path)
-    for code in page.code:
-        if code.value.startswith("import interp"):
-            exec(code.value, {})
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a_u.png"}
-    again = opened("segmentation", **linked(page))
-    assert [each.value for each in again.code] == [each.value for each in page.code]
-
-
-def test_what_no_command_can_ask_has_none(sharper):
-    page = page_of(sharper)
-    assert "detail of the output" in words(page)
-    assert any(each.value.startswith("interp explain") for each in page.code)
-    assert not any(each.value.startswith("interp ") for each in page_of(sharper, place="0.5,0.5").code)
+    codes = [each.value for each in page.code if each.language in ("python", "bash")]
+    for python, line in (codes[:2], codes[2:]):
+        exec(python, {})
+        (made,) = tmp_path.rglob("*.png")
+        wanted = made.read_bytes()
+        made.unlink()
+        done = command(*shlex.split(line)[1:])
+        assert done.returncode == 0, done.stderr
+        (made,) = tmp_path.rglob("*.png")
+        assert made.read_bytes() == wanted
+        made.unlink()
+    page_again = opened("segmentation", **linked(page))
+    assert [each.value for each in page_again.code] == [each.value for each in page.code]
 
 
 def test_the_picture_that_is_made_lies_where_the_network_saw(sharper, place):

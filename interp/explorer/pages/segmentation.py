@@ -14,14 +14,8 @@ from interp.explorer.asking import areas, class_titles
 from interp.explorer.choosing import choose_method
 from interp.explorer.drawing import choose_drawing
 from interp.explorer.page import Page, Sight
-from interp.explorer.pages.segmentation_asked import (
-    Question,
-    context_share,
-    predicted_there,
-    question,
-    rounded,
-    share,
-)
+from interp.explorer.pages.segmentation_asked import Question, question
+from interp.explorer.pages.segmentation_evidence import evidence, predicted_there, share
 from interp.explorer.pages.segmentation_maps import (
     cells_of,
     draw_levels,
@@ -186,16 +180,7 @@ def _answer(sight: Sight, asked: Question, explanation: Explanation) -> None:
     there = predicted_there(sight.network, sight.picture, target)
     if there != target.index:
         first += " " + say("It predicts {name} there.", name=labels[there])
-    if explanation.method.targeted:
-        outside = context_share(explanation.values, target.region.cpu().numpy())
-        if outside is None:
-            second = say("The map has no positive evidence.")
-        else:
-            second = say(
-                "{share} % of the positive evidence lies outside the region.", share=rounded(outside)
-            )
-    else:
-        second = say("This method shows what is active, whatever is asked.")
+    second = evidence(explanation, target.region.cpu().numpy())
     st.html(f"<p class='interp-answer'><b>{html.escape(first)}</b><br>{html.escape(second)}</p>")
     if asked.place is not None:
         offer_to_forget()

@@ -7,13 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import streamlit as st
 
 import interp
 from interp import targets
-from interp.dense import RegionTarget
 from interp.explanation import Explanation
 from interp.explorer.asking import areas, class_targets, logits, target_of
 from interp.explorer.drawing import shrunk
@@ -112,7 +109,7 @@ class Question:
             return f"{side}({width}):{found}"
         return None if region.kind == "predicted" and self.wanted is None else found
 
-    commanded = True
+    measure = None
 
 
 class Asking(Protocol):
@@ -135,8 +132,8 @@ class Asking(Protocol):
         """The class, if one was chosen."""
 
     @property
-    def commanded(self) -> bool:
-        """Whether a command can ask it."""
+    def measure(self) -> str | None:
+        """The same as a command's `--measure`, of networks that make pictures."""
 
 
 HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
@@ -246,43 +243,3 @@ def answered_where_it_works(
         if not found:
             raise
         return found
-
-
-def share(network: Network, picture: Chosen, target: RegionTarget) -> float:
-    """Return the probability of the asked class, 0 … 1, on average over the region."""
-    probabilities = network.model.probabilities(logits(network, picture)[None])[0, target.index]
-    return float(probabilities[target.region.cpu()].mean())
-
-
-def predicted_there(network: Network, picture: Chosen, target: RegionTarget) -> int:
-    """Return the class that is predicted most in the region."""
-    classes = logits(network, picture).argmax(0)[target.region.cpu()]
-    return int(classes.bincount().argmax())
-
-
-def context_share(values: npt.NDArray[np.float32], region: npt.NDArray[np.bool_]) -> float | None:
-    """Return which share of a map's positive values lies outside a region, each cell by its area.
-
-    Args:
-        values: `(h, w)`, of any resolution.
-        region: `(H, W)`; both cover the same.
-
-    Returns:
-        0 … 1; `None` where the map has no positive value.
-
-    Example:
-        >>> context_share(np.float32([[3, 1]]), np.array([[True, True, False, False]]))
-        0.25
-    """
-    rows, columns = (
-        ((np.arange(many) + 0.5) * few / many).astype(int)
-        for many, few in zip(region.shape, values.shape, strict=True)
-    )
-    energy = np.maximum(values, 0).astype(np.float64)[np.ix_(rows, columns)]
-    total = energy.sum()
-    return float(energy[~region].sum() / total) if total > 0 else None
-
-
-def rounded(part: float) -> str:
-    """Return a share in per cent, of which 0 and 100 mean that nothing is left on the one side."""
-    return "> 99" if 0.995 <= part < 1 else "< 1" if 0 < part < 0.005 else f"{100 * part:.0f}"

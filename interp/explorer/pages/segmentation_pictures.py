@@ -19,7 +19,8 @@ from interp.explorer.choosing import choose_method
 from interp.explorer.drawing import LONGEST, choose_drawing
 from interp.explorer.networks import Network
 from interp.explorer.page import Sight
-from interp.explorer.pages.segmentation_asked import HASHES, context_share, pixels_of, rounded
+from interp.explorer.pages.segmentation_asked import HASHES, pixels_of
+from interp.explorer.pages.segmentation_evidence import evidence
 from interp.explorer.pages.segmentation_maps import (
     cells_of,
     draw_levels,
@@ -56,13 +57,14 @@ class Patch:
     Attributes:
         kind: a key of `KINDS`.
         place: the patch in fractions of what the network sees; `None` for all of it.
+        pixels: the same in pixels of the picture.
     """
 
     kind: Kind = "detail"
     place: Place | None = None
+    pixels: tuple[int, ...] | None = None
 
     wanted = None
-    command = None
 
     @property
     def query(self) -> targets.TargetLike:
@@ -82,9 +84,14 @@ class Patch:
         return f"interp.targets.{self.kind}({'' if self.place is None else self.place})"
 
     @property
-    def commanded(self) -> bool:
-        """Whether a command can ask it: only for what nobody needs to say."""
-        return self.kind == "detail"
+    def command(self) -> str | None:
+        """The same as a command's `--region`; `None` for all of the picture."""
+        return None if self.pixels is None else ",".join(map(str, self.pixels))
+
+    @property
+    def measure(self) -> str | None:
+        """The same as a command's `--measure`; `None` where nothing need be said."""
+        return None if self.kind == "detail" else self.kind.replace("_", "-")
 
 
 def draw_pictures(sight: Sight) -> None:
@@ -110,7 +117,7 @@ def draw_pictures(sight: Sight) -> None:
     with left:
         st.markdown(f"**{say('Click a pixel or drag a box: what makes it so?')}**")
         try:
-            asked = Patch(kind, _seen(sight, picked))
+            asked = _patch(sight, kind, picked)
             found = maps_of(sight, asked, method)
         except Exception as error:
             tell(error)
@@ -138,13 +145,7 @@ def _answer(sight: Sight, asked: Patch, explanation: Explanation) -> None:
     if asked.place is None:
         return
     height, width = logits(sight.network, sight.picture).shape[1:]
-    outside = context_share(explanation.values, positions(asked.place, (height, width)).numpy())
-    if not explanation.method.targeted:
-        said = say("This method shows what is active, whatever is asked.")
-    elif outside is None:
-        said = say("The map has no positive evidence.")
-    else:
-        said = say("{share} % of the positive evidence lies outside the region.", share=rounded(outside))
+    said = evidence(explanation, positions(asked.place, (height, width)).numpy())
     st.html(f"<p class='interp-answer'><b>{html.escape(said)}</b></p>")
     offer_to_forget()
 
@@ -161,7 +162,7 @@ def about_patch(sight: Sight) -> str | None:
     picked = place_of(sight)
     kinds = on_offer(picked)
     try:
-        return in_words(Patch(links.remember(PATCH, kinds[0], kinds), _seen(sight, picked)))
+        return in_words(_patch(sight, links.remember(PATCH, kinds[0], kinds), picked))
     except PlaceError:
         return None
 
@@ -183,11 +184,12 @@ def in_words(asked: Patch) -> str:
     return say("{name} in the box {place}", name=said, place=where)
 
 
-def _seen(sight: Sight, picked: Picked | None) -> Place | None:
+def _patch(sight: Sight, kind: Kind, picked: Picked | None) -> Patch:
     if picked is None:
-        return None
+        return Patch(kind)
     size = sight.picture.picture.size
-    return seen(pixels_of(picked, size), size, sight.network.model.preprocess.box(size))
+    pixels = pixels_of(picked, size)
+    return Patch(kind, seen(pixels, size, sight.network.model.preprocess.box(size)), pixels)
 
 
 def output_cell(sight: Sight) -> Cell:

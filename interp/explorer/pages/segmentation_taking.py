@@ -40,7 +40,7 @@ def take(sight: Sight, asked: Asking, explanation: Explanation, drawing: Drawing
             *_classes(sight, stem, drawing),
         ],
         _python(sight, asked, explanation, options),
-        _command(sight, asked, explanation, options) if asked.commanded else None,
+        _command(sight, asked, explanation, options),
         note(sight),
     )
 
@@ -82,6 +82,7 @@ def _command(sight: Sight, asked: Asking, explanation: Explanation, options: dic
         sight.picture.source,
         model=sight.network.name,
         region=asked.command,
+        measure=asked.measure,
         **{"class": asked.wanted},
         **_differing(sight, explanation),
         **drawn,

@@ -57,7 +57,7 @@ def take_u(sight: Sight, drawn: Drawn) -> None:
         "u",
         [Download(say("The U as a picture"), name, "image/png", png)],
         _python(sight, drawn, options, name),
-        _command(sight, drawn, options, name) if drawn.asked is None or drawn.asked.commanded else None,
+        _command(sight, drawn, options, name),
         note(sight),
     )
 
@@ -99,6 +99,7 @@ def _command(sight: Sight, drawn: Drawn, options: Mapping[str, Any], name: str) 
         model=sight.network.name,
         region=None if asked is None else asked.command or ("predicted" if dense else None),
         **{"class": None if asked is None else asked.wanted},
+        measure=None if asked is None else asked.measure,
         show=None if drawn.show == "mean" else drawn.show,
         ablate=list(drawn.ablate),
         truth=None if drawn.truth is None else drawn.truth.source,
