@@ -40,7 +40,7 @@ def lam(probe: Probe, *, sigma: float = 1.2, steps: int = 50) -> torch.Tensor:
     The defaults are those of the authors' code, which cuts the kernel at 4 pixels, too. It takes σ in equal
     steps and the gradient at the end of each; here every step changes the picture as much as any other, and
     the gradient is that of its middle: with a σ of 20, 50 equal steps missed 15 % of a small network's sum,
-    these 0.02 %.
+    these 0.01 %.
 
     Raises:
         MethodError: fewer than one step, or a blur that leaves the picture as it is.
@@ -48,7 +48,7 @@ def lam(probe: Probe, *, sigma: float = 1.2, steps: int = 50) -> torch.Tensor:
     at_least("lam", "sigma", sigma, _LEAST)
     at_least("lam", "steps", steps, 1)
     sharp = picture(probe)
-    ends, middles = _levels(sharp, sigma, steps)
+    ends, middles = _levels(probe, sharp, sigma, steps)
     before = _blurred(sharp, sigma, sigma)
     wanted = probe.score - float(probe.exact().scores(before))
     total = torch.zeros_like(sharp[0])
@@ -74,7 +74,7 @@ def _blurred(sharp: torch.Tensor, level: float, sigma: float) -> torch.Tensor:
     return blurred(sharp, level, math.ceil(3 * sigma))
 
 
-def _levels(sharp: torch.Tensor, sigma: float, steps: int) -> tuple[list[float], list[float]]:
+def _levels(probe: Probe, sharp: torch.Tensor, sigma: float, steps: int) -> tuple[list[float], list[float]]:
     """Return the σ at which each step ends, the last of them 0, and those half-way.
 
     The sharper the picture, the more a bit of σ changes it: steps are as long as each other in the picture.
@@ -83,6 +83,7 @@ def _levels(sharp: torch.Tensor, sigma: float, steps: int) -> tuple[list[float],
     known = sigma * (np.arange(_MEASURED + 1) / _MEASURED) ** 2
     length, before = [0.0], sharp
     for level in known[1:]:
+        probe.progress(0, steps)
         after = _blurred(sharp, float(level), sigma)
         length.append(length[-1] + float((after - before).norm()))
         before = after
