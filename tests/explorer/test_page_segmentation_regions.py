@@ -118,7 +118,9 @@ def test_every_region_is_the_same_as_python_as_command_and_as_link(
         query = query | {"place": here(street, place)}
     page = page_of(street, **query)
     monkeypatch.chdir(tmp_path)
-    exec(page.code[0].value, {})
+    made = {}
+    exec(page.code[0].value, made)
+    assert f"Asked about <b>{made['explanation'].target.name}</b>" in words(page)
     done = command(*shlex.split(page.code[1].value)[1:])
     assert done.returncode == 0, done.stderr
     assert Path("a.png").read_bytes() == Path("explanations/a.png").read_bytes()

@@ -14,7 +14,7 @@ from interp.explorer.asking import areas, class_titles
 from interp.explorer.choosing import choose_method
 from interp.explorer.drawing import choose_drawing
 from interp.explorer.page import Page, Sight
-from interp.explorer.pages.segmentation_asked import Question, question
+from interp.explorer.pages.segmentation_asked import Question, class_at, question
 from interp.explorer.pages.segmentation_evidence import evidence, predicted_there, share
 from interp.explorer.pages.segmentation_maps import (
     cells_of,
@@ -118,10 +118,10 @@ def about(sight: Sight) -> str | None:
         name = titles[wanted]
     elif asked.wanted is not None:
         name = str(asked.wanted)
-    elif asked.place is not None:
-        name = say("What it predicts")
     else:
-        name = sight.network.model.labels[areas(sight.network, sight.picture)[0][0]]
+        there = asked.place
+        index = areas(sight.network, sight.picture)[0][0] if there is None else class_at(sight, there)
+        name = sight.network.model.labels[index]
     return in_words(name, asked.region, asked.place)
 
 

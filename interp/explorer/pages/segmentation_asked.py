@@ -172,13 +172,15 @@ def _class_of(sight: Sight, asked: str | int | None, place: Place | None, region
     """
     if asked is not None or (place is None and region.kind == "predicted"):
         return asked
-    output = logits(sight.network, sight.picture)
-    if place is None:
-        index = areas(sight.network, sight.picture)[0][0]
-    else:
-        there = positions(place, (output.shape[1], output.shape[2]))
-        index = int(output.argmax(0)[there].bincount().argmax())
+    index = areas(sight.network, sight.picture)[0][0] if place is None else class_at(sight, place)
     return class_targets(sight.network)[index]
+
+
+def class_at(sight: Sight, place: Place) -> int:
+    """Return the class that is predicted at a pixel, or at most positions of a box."""
+    output = logits(sight.network, sight.picture)
+    there = positions(place, (output.shape[1], output.shape[2]))
+    return int(output.argmax(0)[there].bincount().argmax())
 
 
 def pixels_of(picked: Picked, size: tuple[int, int]) -> tuple[int, ...]:
