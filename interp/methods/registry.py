@@ -105,11 +105,12 @@ def method(
     asks: Asks = "score",
     stages: int = 1,
     branches: bool = False,
+    targeted: bool = True,
     tasks: tuple[Task, ...] = TASKS,
 ) -> Callable[[Function], Function]:
     """Register the decorated function under `name`; its keyword-only parameters are the method's options.
 
-    `passes` may be a function of the options.
+    `passes` may be a function of the options. What rests on activations alone never depends on the target.
     """
 
     def register(function: Function) -> Function:
@@ -133,7 +134,7 @@ def method(
             asks=asks,
             stages=stages,
             branches=branches,
-            targeted=needs != "activations",
+            targeted=targeted and needs != "activations",
             options=options,
             function=function,
         )

@@ -42,6 +42,8 @@ PARTICULAR = {
 ELSEWHERE = {
     "legrad",  # attention among all tokens
 }
+# Methods that show something although the network sees nothing.
+NEVER_FLAT = {"edges"}  # of the picture
 EVERY = [QUICK.get(method.name, method.name) for method in methods() if method.name not in ELSEWHERE]
 TARGETED = [name for name in EVERY if get(name).targeted]
 GENERAL = [name for name in EVERY if name.split("(")[0] not in PARTICULAR]

@@ -142,3 +142,24 @@ def test_random_cam_is_a_sum_of_channels():
     assert left.numel() == 0 or left.max() < 1e-12
     weights = torch.linalg.lstsq(activation.flatten(2)[0].T, found[:, None]).solution
     assert weights.abs().max() <= 1
+
+
+def test_the_centre_is_a_gaussian_in_the_middle_and_nothing_for_a_flat_layer():
+    found = get("centre", width=1.0).function(random(2, 3, 2, 5))
+    assert torch.equal(found[0], found[1])
+    rows, columns = torch.tensor([0.5, 0.5]), torch.tensor([0.8, 0.4, 0.0, 0.4, 0.8])
+    wanted = torch.exp(-(rows.square()[:, None] + columns.square()) / 2)
+    torch.testing.assert_close(found[0].float(), wanted)
+    assert (get("centre").function(torch.ones(1, 3, 4, 4)) == 0).all()
+    with pytest.raises(MethodError, match=r"centre\(width=0\.0\): give more than 0"):
+        get("centre", width=0.0).function(random(1, 3, 4, 4))
+
+
+def test_edges_are_the_gradient_of_the_picture_and_not_of_the_network():
+    model = model_of(PooledLinear(), size=(4, 6))
+    ramp = torch.arange(6.0).expand(1, 3, 4, 6).to(model.dtype)
+    found = attribute(model, ramp, [1], ["edges"]).maps[0, "input", "edges"][0]
+    inside, border = 3**0.5, 3**0.5 / 2
+    wanted = torch.tensor([border, inside, inside, inside, inside, border]).expand(4, 6)
+    torch.testing.assert_close(found, wanted)
+    assert not get("edges").targeted
