@@ -50,7 +50,7 @@ def random_cam(activation: torch.Tensor, *, seed: int = 0) -> torch.Tensor:
     family="control",
     needs="activations",
     display="positive",
-    formula="exp(−d_ij² / 2σ²), d the distance to the middle, in parts of a half side",
+    formula="exp(−(x² + y²) / 2σ²), x, y ∈ (−1, 1)",
     paper="a control: what is owed to photographers, who put things in the middle",
 )
 def centre(activation: torch.Tensor, *, width: float = 0.5) -> torch.Tensor:
@@ -76,11 +76,14 @@ def centre(activation: torch.Tensor, *, width: float = 0.5) -> torch.Tensor:
     place="input",
     targeted=False,
     display="positive",
-    formula="√(Σ_c |∇x_c|²), ∇ by central differences",
+    formula="√(Σ_c |∇x_c|²)",
     paper="Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018; a control",
 )
 def edges(probe: Probe) -> torch.Tensor:
-    """Return what an edge detector finds: the size of the picture's own gradient, its border repeated."""
+    """Return what an edge detector finds: the size of the picture's own gradient.
+
+    By central differences, its border repeated.
+    """
     given = in_full(picture(probe))[0]
     found = torch.zeros_like(given[0])
     for dim, side in enumerate(given.shape[1:], start=1):
