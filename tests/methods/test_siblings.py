@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from nets import inputs_for, model_of
 from torch import nn
 
 from interp.methods import attribute
 from interp.targets import several
-from tests.methods.nets import inputs_for, model_of
 
 PASSED = []
 
