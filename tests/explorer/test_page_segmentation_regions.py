@@ -323,3 +323,5 @@ def test_without_a_way_up_there_is_a_sentence_and_no_u(tmp_path, monkeypatch):
     page = opened("segmentation", check=False, model=interp.models.DEFAULT_MODEL)
     assert not page.exception
     assert any("no way up" in each.value for each in page.error)
+    chinese = opened("segmentation", check=False, model=interp.models.DEFAULT_MODEL, lang="zh")
+    assert any("没有上采样路径" in each.value for each in chinese.error)
