@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from interp.all_methods import gallery
     from interp.context import context_ratio
     from interp.explaining import explain, remake
-    from interp.explanation import Explanation, Explanations
+    from interp.explanation import Explanation
+    from interp.explanations import Explanations
     from interp.images import Preprocess, open_image
     from interp.methods import attribute
     from interp.models import Architecture, ImageModel, load
@@ -78,7 +79,7 @@ _MODULES = (
 _HOMES = {
     "Architecture": "models",
     "Explanation": "explanation",
-    "Explanations": "explanation",
+    "Explanations": "explanations",
     "ImageModel": "models",
     "Preprocess": "images",
     "attribute": "methods",

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import nn
 
 from interp.defaults import METHOD
-from interp.explanation import FORMAT, Explanation, ExplanationError, Explanations
+from interp.explanation import FORMAT, Explanation, ExplanationError
+from interp.explanations import Explanations
 from interp.images import Preprocess, open_image
 from interp.images.opening import Source
 from interp.images.pixels import pixels_hash

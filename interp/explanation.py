@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from interp.arranging import Columns, arrange
 from interp.context import Context, Evidence, context_ratio, region_of
 from interp.files import write_whole
 from interp.images import Box
@@ -32,8 +31,6 @@ from interp.views import (
     Drawing,
     Interpolation,
     Scale,
-    Shared,
-    grid_figure,
     heat,
     overlay,
     three_panel,
@@ -327,77 +324,3 @@ class Explanation:
         buffer = io.BytesIO()
         self.picture.save(buffer, "PNG")
         return {"png": base64.b64encode(buffer.getvalue()).decode(), **about}
-
-
-class Explanations(list[Explanation]):
-    """Several explanations, ordered by picture, then target, layer and method."""
-
-    def grid(
-        self,
-        opacity: float = 0.6,
-        colormap: str | None = None,
-        threshold: float | None = None,
-        interpolation: Interpolation = "bilinear",
-        *,
-        shared: Shared = False,
-        columns: Columns | None = None,
-    ) -> Figure:
-        """Return overlays in rows and columns.
-
-        Columns are what varies fastest among the maps of one picture, rows all the rest. Every map is drawn
-        as its method wants it (positive, signed, range), with the ends of its scale under it.
-
-        `shared` gives one scale to all maps (`True`) or to those of each row that are drawn alike (`"row"`):
-        equal colours are then equal values. `columns` ("target", "layer", "method") chooses what is across.
-
-        Raises:
-            ExplanationError: there is nothing to draw.
-            GridError, ViewError: a choice is out of its range, or not on offer.
-        """
-        drawing = Drawing(opacity, colormap, threshold, interpolation)
-        if not self:
-            raise ExplanationError("there is no explanation to draw.")
-        arranged = arrange(self, columns)
-        first = arranged.first
-        return grid_figure(
-            [explanation.picture for explanation in first],
-            [[None if each is None else each.values for each in row] for row in arranged.rows],
-            row_labels=arranged.row_labels,
-            column_labels=arranged.column_labels,
-            boxes=[explanation._corners for explanation in first],
-            display=[
-                [(each or start).method.display for each in row]
-                for row, start in zip(arranged.rows, first, strict=True)
-            ],
-            shares=[
-                [1.0 if each is None else drawn_share(each.method) for each in row] for row in arranged.rows
-            ],
-            shared=shared,
-            native=True,
-            **asdict(drawing),
-        )
-
-    def save(
-        self,
-        path: str | Path,
-        *,
-        opacity: float = 0.6,
-        colormap: str | None = None,
-        threshold: float | None = None,
-        interpolation: Interpolation = "bilinear",
-        shared: Shared = False,
-        columns: Columns | None = None,
-    ) -> Path:
-        """Write the grid as a figure (`.png`, `.pdf`, `.svg`, `.jpg`, `.webp`), drawn as by `grid`.
-
-        Raises:
-            ExplanationError: the ending is none of these, or there is nothing to draw.
-            GridError, ViewError: a choice is out of its range, or not on offer.
-        """
-        path = Path(path)
-        if path.suffix.lower() not in FIGURES:
-            raise ExplanationError(f"{path.name}: end the name in {', '.join(FIGURES)}.")
-        figure = self.grid(opacity, colormap, threshold, interpolation, shared=shared, columns=columns)
-        with write_whole(path) as part:
-            figure.savefig(part, dpi=DPI)
-        return path

@@ -11,7 +11,8 @@ from torch import nn
 
 import interp
 from interp import targets
-from interp.explanation import Explanation, Explanations
+from interp.explanation import Explanation
+from interp.explanations import Explanations
 from interp.images import ImageError
 from interp.layers import LayerError
 from interp.methods import MethodError

@@ -12,7 +12,8 @@ from torch import nn
 
 import interp
 from interp import targets
-from interp.explanation import ExplanationError, Explanations
+from interp.explanation import ExplanationError
+from interp.explanations import Explanations
 from interp.models import Architecture
 
 SMALL = interp.Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3)
@@ -284,7 +285,7 @@ def test_pictures_with_different_predictions_keep_their_own_rows(monkeypatch):
     """A map must stand over its own picture, whatever the titles are."""
     seen = {}
     monkeypatch.setattr(
-        "interp.explanation.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
+        "interp.explanations.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
     )
     net = Net()
     model = interp.load(net, preprocess=SMALL, labels=["a", "b", "c"])
@@ -303,7 +304,7 @@ def test_pictures_with_different_predictions_keep_their_own_rows(monkeypatch):
 def test_methods_that_are_drawn_differently_stand_in_one_row(model, monkeypatch):
     seen = {}
     monkeypatch.setattr(
-        "interp.explanation.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
+        "interp.explanations.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
     )
     interp.explain(model, noise(), "a", ["grad-cam", "hires-cam", "activation-mean"]).grid()
     assert seen["display"] == [["positive", "signed", "range"]]
@@ -316,7 +317,7 @@ def test_methods_that_are_drawn_differently_stand_in_one_row(model, monkeypatch)
 def test_three_things_that_vary(model, monkeypatch):
     seen = {}
     monkeypatch.setattr(
-        "interp.explanation.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
+        "interp.explanations.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
     )
     found = interp.explain(
         model, [noise(), noise(1)], targets.several("a", "b"), ["grad-cam", "layer-cam"], ["early", "late"]
@@ -332,7 +333,7 @@ def test_three_things_that_vary(model, monkeypatch):
 def test_two_networks_and_repetitions_lose_no_map(model, monkeypatch):
     seen = {}
     monkeypatch.setattr(
-        "interp.explanation.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
+        "interp.explanations.grid_figure", lambda *args, **kwargs: seen.update(args=args, **kwargs)
     )
     other = interp.load(Net(seed=1), preprocess=SMALL, labels=["a", "b", "c"], name="other")
     Explanations([interp.explain(m, noise(), "a") for m in (model, other)]).grid()

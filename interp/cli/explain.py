@@ -16,7 +16,7 @@ from interp.cli.printing import complain, progress_bar
 from interp.defaults import METHOD
 
 if TYPE_CHECKING:
-    from interp.explanation import Explanations
+    from interp.explanations import Explanations
     from interp.methods import Method
     from interp.progress import Progress
     from interp.targets import AnyTarget

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from interp.explanation import Explanation
 from interp.layers import main_output
 from interp.methods.probe import Probe
-from interp.methods.registry import INPUT
+from interp.methods.registry import INPUT, Method
 from interp.methods.siblings import Siblings
 from interp.methods.sooner import Copies
 from interp.metrics.registry import Metric, get
 from interp.metrics.trial import Measured, Trial
+from interp.models import ImageModel
 from interp.progress import Progress, part_of
+from interp.targets import Target
 
 
 def measure(
@@ -52,21 +56,66 @@ def measure(
     found = {}
     with model.twin() as private, torch.inference_mode(False), torch.no_grad():
         inputs = inputs.clone()
-        output = main_output(private(inputs.clone())).detach()
+        trial = trial_of(
+            model,
+            private,
+            inputs,
+            main_output(private(inputs.clone())).detach(),
+            explanation.target,
+            explanation.method,
+            explanation.layer,
+            explanation.map,
+            mask,
+        )
         for number, each in enumerate(asked):
-            probe = Probe(
-                model=model,
-                module=private,
-                inputs=inputs,
-                output=output,
-                target=explanation.target,
-                layer="" if explanation.layer == INPUT else explanation.layer,
-                progress=part_of(progress or _quiet, number, len(asked)),
-                copies=Copies(private, inputs),
-                siblings=Siblings(()),
-            )
-            found[each.name] = each(Trial(probe, explanation.method, explanation.map, mask))
+            tell = part_of(progress or _quiet, number, len(asked))
+            found[each.name] = each(replace(trial, probe=replace(trial.probe, progress=tell)))
     return found
+
+
+def trial_of(
+    model: ImageModel,
+    private: nn.Module,
+    inputs: torch.Tensor,
+    output: torch.Tensor,
+    target: Target,
+    method: Method,
+    layer: str,
+    map: torch.Tensor,
+    truth: torch.Tensor | None = None,
+    copies: Copies | None = None,
+) -> Trial:
+    """Put a map on trial that was made before.
+
+    Args:
+        model: whose map it is.
+        private: a twin of it, `with model.twin() as private`.
+        inputs: `(1, C, *size)`, as `model.prepare` makes them.
+        output: what the network gives for them, `(1, ...)`.
+        target: what was asked.
+        method: that made the map.
+        layer: where; `"input"` for methods whose map lies there.
+        map: `(*grid)`, raw.
+        truth: `(*size)`, bool.
+        copies: of the twin, where several maps share them.
+
+    Example:
+        >>> with model.twin() as private:
+        ...     trial = trial_of(model, private, inputs, output, target, get("grad-cam"), "bn2", map)
+        ...     deletion = interp.metrics.get("deletion")(trial).value
+    """
+    probe = Probe(
+        model=model,
+        module=private,
+        inputs=inputs,
+        output=output,
+        target=target,
+        layer="" if layer == INPUT else layer,
+        progress=_quiet,
+        copies=Copies(private, inputs) if copies is None else copies.of(inputs),
+        siblings=Siblings(()),
+    )
+    return Trial(probe, method, map, truth)
 
 
 def _quiet(_done: float, _total: float) -> None:

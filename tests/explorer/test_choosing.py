@@ -18,7 +18,7 @@ from explorer_app import checked, forget, opened, words
 import interp
 from interp.arranging import arrange
 from interp.defaults import METHOD
-from interp.explanation import Explanations
+from interp.explanations import Explanations
 from interp.explorer.choosing import choices_of, known_methods, method_title
 from interp.explorer.networks import network_of
 from interp.explorer.pages import compare_grid

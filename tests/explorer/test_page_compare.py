@@ -18,7 +18,7 @@ from explorer_app import checked, forget, opened, words
 
 import interp
 from interp.arranging import arrange
-from interp.explanation import Explanations
+from interp.explanations import Explanations
 from interp.explorer.choosing import known_methods
 from interp.explorer.networks import network_of
 from interp.explorer.pages import compare, compare_grid, compare_maps

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from interp.explanation import Explanation, Explanations
+from interp.explanation import Explanation
+from interp.explanations import Explanations
 from interp.explorer.asking import class_targets, whole
 from interp.explorer.page import Sight
 from interp.explorer.pages.compare_maps import Asked, Groups, Key, Maps, groups
