@@ -10,6 +10,7 @@ from interp.metrics import (  # noqa: F401  (they register themselves)
     sanity,
     stability,
 )
+from interp.metrics.games import GridGame, grid_game
 from interp.metrics.measuring import measure
 from interp.metrics.registry import KINDS, Metric, get, metric, metrics
 from interp.metrics.trial import Curve, Measured, MetricError, Trial
@@ -17,11 +18,13 @@ from interp.metrics.trial import Curve, Measured, MetricError, Trial
 __all__ = [
     "KINDS",
     "Curve",
+    "GridGame",
     "Measured",
     "Metric",
     "MetricError",
     "Trial",
     "get",
+    "grid_game",
     "measure",
     "metric",
     "metrics",
