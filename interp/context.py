@@ -170,3 +170,20 @@ def region_of(target: Any) -> torch.Tensor | None:
     if not found or len(found) < len(regions) or any(each.shape != found[0].shape for each in found):
         return None
     return torch.stack([each.to(found[0].device) for each in found]).any(0)
+
+
+def regions_of(target: Any) -> list[Mask]:
+    """Return the regions that a target asks about and that are no pixel and no box, each once.
+
+    Example:
+        >>> regions_of(targets.LogitTarget(((1, 1.0),), "one"))
+        []
+    """
+    found: list[Mask] = []
+    for _, term in target.terms if isinstance(target, SumTarget) else ((1.0, target),):
+        if not isinstance(term, RegionTarget) or term.place is not None:
+            continue
+        region = term.region.cpu().numpy()
+        if not any(np.array_equal(region, other) for other in found):
+            found.append(region)
+    return found

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from interp.context import Context, Evidence, context_ratio, region_of
+from interp.context import Context, Evidence, context_ratio, region_of, regions_of
 from interp.files import write_whole
 from interp.images import Box
 from interp.images.pixels import pixels_hash
@@ -212,7 +212,7 @@ class Explanation:
     ) -> Image.Image:
         """Return picture | map | overlay with words and a scale bar, drawn fast for many."""
         style = self._placed(Drawing(opacity, colormap, threshold, interpolation))
-        style["outlines"] = self._asked
+        style |= {"outlines": self._asked, "regions": regions_of(self.target)}
         title, caption = self.title, self._whole_caption
         return three_panel(self.picture, self.values, title=title, caption=caption, height=height, **style)
 
@@ -232,6 +232,7 @@ class Explanation:
             title=self.title,
             caption=self._whole_caption,
             outlines=self._asked,
+            regions=regions_of(self.target),
             bar_label=f"{self.method.title}, raw" + (f", {scale.cut} beyond" if scale.beyond else ""),
             **self._placed(drawing),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy.typing as npt
 from PIL import Image
 
-from interp.views.boxed import boxed
+from interp.views.boxed import boxed, traced
 from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
 from interp.views.overlay import Box, Interpolation, framed_heat, overlay
 from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
@@ -32,6 +32,7 @@ def three_panel_figure(
     threshold: float | None = None,
     interpolation: Interpolation = "bilinear",
     outlines: Sequence[Box] = (),
+    regions: Sequence[npt.ArrayLike] = (),
     bar_label: str = "",
     height: float = 2.8,
 ) -> Figure:
@@ -50,6 +51,7 @@ def three_panel_figure(
         threshold: part of the maximum, 0 to 1, under which the overlay has no heat.
         interpolation: how values between the map's positions are found.
         outlines: boxes of the picture, in its pixels, that get a line round them; not on the map.
+        regions: each true inside, (H, W), on what the map covers, that get a line round them as well.
         bar_label: beside the scale bar, as "Grad-CAM, raw".
         height: of each of the three pictures, in inches; at least 1.
 
@@ -83,7 +85,8 @@ def three_panel_figure(
         words=False,
     )
     lines = scaled_boxes(outlines, picture.size, small.size)
-    views = [boxed(small, lines), coloured, boxed(drawn, lines)]
+    lined = [boxed(traced(view, regions, placed), lines) for view in (small, drawn)]
+    views = [lined[0], coloured, lined[1]]
     high = height * INCH
     wide, margin, gap = high * cell[0] / cell[1], 12.0, 7.0
     head = margin + 20 + (15 if caption else 0)

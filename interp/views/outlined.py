@@ -51,7 +51,7 @@ def outlined(picture: Image.Image | npt.ArrayLike, region: npt.ArrayLike, *, fad
     drawn = np.where(inside[..., None], pixels, (1 - faded) * pixels + faded * _GREY)
     thick = max(2, round(min(inside.shape) / 100))
     line = _border(inside, thick)
-    drawn[_grown(line, 1) & ~line] = _DARK
+    drawn[grown(line, 1) & ~line] = _DARK
     drawn[line] = _LINE
     result: Picture = np.rint(drawn).astype(np.uint8)
     return result
@@ -59,10 +59,16 @@ def outlined(picture: Image.Image | npt.ArrayLike, region: npt.ArrayLike, *, fad
 
 def _border(inside: npt.NDArray[np.bool_], thick: int) -> npt.NDArray[np.bool_]:
     """The region's outermost pixels; none along the picture's own border alone."""
-    return inside & _grown(~inside, thick)
+    return inside & grown(~inside, thick)
 
 
-def _grown(region: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+def grown(region: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+    """A region and what is so many pixels from it, across, up and down.
+
+    Example:
+        >>> grown(np.array([[True, False, False]]), 1).tolist()
+        [[True, True, False]]
+    """
     for _ in range(steps):
         padded = np.pad(region, 1)
         region = (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from interp.views.boxed import boxed
+from interp.views.boxed import boxed, traced
 from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
 from interp.views.overlay import Box, Interpolation, bar, framed_heat, overlay
 from interp.views.scale import Display, Scale, number
@@ -29,6 +29,7 @@ def three_panel(
     threshold: float | None = None,
     interpolation: Interpolation = "bilinear",
     outlines: Sequence[Box] = (),
+    regions: Sequence[npt.ArrayLike] = (),
     height: int = 224,
 ) -> Image.Image:
     """Picture | map | overlay, with a title, a caption and the range that the colours stand for.
@@ -48,6 +49,7 @@ def three_panel(
         threshold: part of the maximum, 0 to 1, under which the overlay has no heat.
         interpolation: how values between the map's positions are found.
         outlines: boxes of the picture, in its pixels, that get a line round them; not on the map.
+        regions: each true inside, (H, W), on what the map covers, that get a line round them as well.
         height: of each of the three pictures, in pixels; at least 64. Texts grow with it.
 
     Returns:
@@ -80,7 +82,8 @@ def three_panel(
         words=False,
     )
     lines = scaled_boxes(outlines, picture.size, small.size)
-    cells = [letterbox(view, cell) for view in (boxed(small, lines), coloured, boxed(drawn, lines))]
+    lined = [boxed(traced(view, regions, placed), lines) for view in (small, drawn)]
+    cells = [letterbox(view, cell) for view in (lined[0], coloured, lined[1])]
     if scale.verdict is not None:
         # On the cells, as a picture may be a strip with no room for a word.
         cells[1:] = say(cells[1], scale.verdict, "middle"), say(cells[2], scale.verdict)
