@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from interp.explanations import Explanations
     from interp.images import Preprocess, open_image
     from interp.methods import attribute
+    from interp.metrics import evaluate
     from interp.models import Architecture, ImageModel, load
     from interp.report import write_report
 
@@ -45,6 +46,7 @@ __all__ = [
     "attribute",
     "capture",
     "context_ratio",
+    "evaluate",
     "explain",
     "features",
     "gallery",
@@ -84,6 +86,7 @@ _HOMES = {
     "Preprocess": "images",
     "attribute": "methods",
     "context_ratio": "context",
+    "evaluate": "metrics",
     "explain": "explaining",
     "gallery": "all_methods",
     "load": "models",

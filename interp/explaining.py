@@ -145,7 +145,7 @@ def explanations_of(
             prediction=ranked,
             target=target,
             score=float(target(output)),
-            probability=_probability(model, output, target),
+            probability=probability_of(model, output, target),
             layer=layer,
             method=get(name),
             model=model,
@@ -154,7 +154,8 @@ def explanations_of(
         )
 
 
-def _probability(model: ImageModel, output: torch.Tensor, target: Target) -> float | None:
+def probability_of(model: ImageModel, output: torch.Tensor, target: Target) -> float | None:
+    """Return the probability of a target that is one class, of the output `(1, classes)`; else None."""
     single = isinstance(target, LogitTarget) and len(target.terms) == 1 and target.terms[0][1] == 1
     if not single or output.dim() != 2 or model.activation == "none":
         return None

@@ -15,6 +15,7 @@ from interp.views.confusion import confusion_figure
 from interp.views.contact_sheet import Tile, contact_sheet
 from interp.views.curves import training_curves
 from interp.views.drawing import Drawing
+from interp.views.evaluation import MetricColumn, MetricDot, evaluation_figure
 from interp.views.examples import examples_figure
 from interp.views.figures import three_panel_figure
 from interp.views.filters import filters_figure
@@ -62,6 +63,8 @@ __all__ = [
     "Drawing",
     "Interpolation",
     "Mark",
+    "MetricColumn",
+    "MetricDot",
     "Picture",
     "Scale",
     "Shared",
@@ -84,6 +87,7 @@ __all__ = [
     "contact_sheet",
     "covered",
     "default_for",
+    "evaluation_figure",
     "examples_figure",
     "filters_figure",
     "framed_heat",
