@@ -115,3 +115,9 @@ def test_ctrl_c_leaves_nothing(run, tmp_path, monkeypatch, where):
     assert done.returncode == 130
     assert "interrupted; nothing was written." in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_folders_of_the_figures_are_made(run, tmp_path):
+    done = interp("dissect", run, "--layer", "2", "--count", "4", "--out", tmp_path / "not" / "yet" / "u.png")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "not" / "yet").iterdir())) == 2

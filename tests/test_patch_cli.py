@@ -127,3 +127,15 @@ def test_a_reference_that_a_folder_has_not_stops_no_other_picture(asked, tmp_pat
     assert done.returncode == 1
     assert "b.png" in done.stderr
     assert (tmp_path / "out" / "a.png").is_file()
+
+
+def test_a_patch_too_small_in_one_picture_stops_no_other(asked, folder, tmp_path):
+    """A box of one pixel in a picture five times as large, where the network sees less than a pixel."""
+    Image.open(asked[1]).resize((400, 320)).save(tmp_path / "large.png")
+    pictures = ["explain", tmp_path / "large.png", asked[1], *asked[2:]]
+    done = interp(*pictures, "-r", "10,10,14,14", "--method", "input-x-gradient")
+    assert done.returncode == 1
+    assert "large.png: gradient energy in the box" in done.stderr
+    assert "a single pixel has no differences; give a box." in done.stderr.replace("\n", " ")
+    assert "1 of 2 pictures could not be explained" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]

@@ -83,3 +83,9 @@ def test_a_classifier_has_no_u(picture, tmp_path_factory):
     done = interp("unet", picture, "-m", pets)
     assert done.returncode == 2
     assert "has no way up" in done.stderr
+
+
+def test_folders_of_the_figure_are_made(folder, picture, tmp_path):
+    done = interp("unet", picture, "-m", folder, "--out", tmp_path / "not" / "yet" / "unet.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "not" / "yet" / "unet.png").is_file()

@@ -70,6 +70,7 @@ def dissect(
     generator = _generator(run, trust_pickle)
     masks = None if segment is None else load(segment, trust_pickle=trust_pickle)
     name = _layer(generator, layer, run)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar("dissecting", counted=False, interrupted=INTERRUPTED) as tick:
         found = dissect_generator(
             generator,

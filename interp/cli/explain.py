@@ -116,9 +116,12 @@ def explain(
                 target = region_target(loaded, picture, regions, classes or [], asked)
             with _watched(methods, picture.name) as tick:
                 found = explain_pictures(loaded, [picture], target, methods, layers, progress=tick)
-        except (ImageError, PlaceError) as error:
+        except (ImageError, PlaceError, targets.TargetError) as error:
+            # Without a region, what cannot be asked of one picture can be asked of none.
+            if isinstance(error, targets.TargetError) and not (regions or asked):
+                raise
             failed += 1
-            complain(f"{picture.name}: {error}" if isinstance(error, PlaceError) else error)
+            complain(error if isinstance(error, ImageError) else f"{picture.name}: {error}")
             continue
         for explanation in found:
             said = explanation.scale.verdict or explanation.scale.text

@@ -65,6 +65,7 @@ def unet(
         check_colormap(colormap)
     loaded = load(model, trust_pickle=trust_pickle)
     target = _target(loaded, picture, wanted, region, measure)
+    out.parent.mkdir(parents=True, exist_ok=True)
     # With no other word, the figure says what is lost, too, as soon as it can be measured.
     asked = ["zero"] if ablate is None and truth is not None else ablate or []
     with progress_bar(picture.name, counted=False, interrupted=INTERRUPTED) as tick:
