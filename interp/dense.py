@@ -10,6 +10,7 @@ import torch
 from interp.logits import TargetError
 from interp.models.labels import Labels
 from interp.places import Place, PlaceError, in_words, positions
+from interp.precision import in_full
 from interp.regions import to_runs
 
 
@@ -47,7 +48,7 @@ class RegionTarget:
                 f"{self.name} asks for class {self.index} over {_across(self.region)} positions; the output "
                 f"has the shape {tuple(output.shape)}."
             )
-        return (output[:, self.index] * self.region.to(output.device)).sum((1, 2))
+        return (in_full(output[:, self.index]) * self.region.to(output.device)).sum((1, 2))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, from which the model gives the region again; a free region as run lengths."""
@@ -78,7 +79,8 @@ class DetailTarget:
 
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
         """Return `(B,)` scores of `(B, C, H, W)` pictures."""
-        across, down = output.diff(dim=3).abs(), output.diff(dim=2).abs()
+        values = in_full(output)
+        across, down = values.diff(dim=3).abs(), values.diff(dim=2).abs()
         return across.sum((1, 2, 3)) + down.sum((1, 2, 3))
 
     def to_json(self) -> dict[str, Any]:

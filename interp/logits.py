@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from interp.precision import in_full
+
 
 class TargetError(ValueError):
     """A target does not fit the output, the labels or the number of pictures."""
@@ -44,6 +46,7 @@ class LogitTarget:
                 "say where. Of a segmentation ask targets.where_predicted, pixel, box or another region, of "
                 "a picture targets.value, or give a callable."
             )
+        output = in_full(output)
         indices = [index for index, _ in self.terms]
         if not all(0 <= index < output.shape[1] for index in indices):
             raise TargetError(f"{self.name} asks for class {max(indices, key=abs)} of {output.shape[1]}.")
@@ -141,7 +144,7 @@ class SumTarget:
 
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
         """Return `(B,)` scores of any output that all terms take."""
-        return torch.stack([factor * target(output) for factor, target in self.terms]).sum(0)
+        return torch.stack([factor * in_full(target(output)) for factor, target in self.terms]).sum(0)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; only its name where a term cannot be saved."""

@@ -9,6 +9,7 @@ import torch
 
 from interp.logits import TargetError
 from interp.places import Place, in_words, spans
+from interp.precision import in_full
 
 # √½ cycles per pixel is the corner of the spectrum.
 HIGHEST = 0.5**0.5
@@ -127,6 +128,7 @@ class ErrorTarget:
                 f"{self.name}: the reference has the shape {tuple(self.reference.shape)} and the output "
                 f"{tuple(output.shape[1:])}; give a reference of the output's shape."
             )
+        output = in_full(output)
         reference = self.reference.to(output.device, output.dtype)
         return patch(output - reference, self.place).square().sum((1, 2, 3))
 
@@ -169,7 +171,7 @@ class BandTarget:
         Raises:
             TargetError: the output is no picture, or the patch too small for a frequency of the band.
         """
-        found = patch(output, self.place).float()  # half precision has no transform of every size
+        found = patch(output, self.place)
         height, width = found.shape[2:]
         down = torch.fft.fftfreq(height, device=output.device)[:, None]
         across = torch.fft.fftfreq(width, device=output.device)[None]
@@ -194,7 +196,7 @@ class BandTarget:
 
 
 def patch(output: torch.Tensor, place: Place | None) -> torch.Tensor:
-    """Return a patch of `(B, C, H, W)` pictures, all of it for `None`.
+    """Return a patch of `(B, C, H, W)` pictures, all of it for `None`, in full precision.
 
     Raises:
         TargetError: the output is no picture.
@@ -205,9 +207,9 @@ def patch(output: torch.Tensor, place: Place | None) -> torch.Tensor:
             "networks that make one."
         )
     if place is None:
-        return output
+        return in_full(output)
     rows, columns = spans(place, (output.shape[2], output.shape[3]))
-    return output[:, :, rows, columns]
+    return in_full(output[:, :, rows, columns])
 
 
 def _where(place: Place | None) -> str:

@@ -12,7 +12,9 @@ import interp
 from interp import targets
 from interp.dense import DetailTarget, RegionTarget, predicted_regions
 from interp.explanation import ExplanationError
+from interp.logits import SumTarget
 from interp.models import Labels
+from interp.picture_targets import ErrorTarget, GradientEnergyTarget, ValueTarget
 from interp.targets import TargetError, resolve
 
 LABELS = Labels(("sky", "road", "car"))
@@ -108,3 +110,18 @@ def test_a_saved_target_with_an_impossible_class_is_a_sentence(photo):
     broken = re.sub(r'"predicted_region": \d+', '"predicted_region": 77', text)
     with pytest.raises(ExplanationError, match="77"):
         interp.remake(broken, model=model)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_sums_over_many_positions_keep_their_digits_in_half_precision(dtype):
+    output = torch.full((1, 2, 224, 224), 5.0, dtype=dtype)
+    output[:, 1] = 5.25
+    whole = torch.ones(224, 224, dtype=torch.bool)
+    one, other = (RegionTarget(index, whole, "all") for index in (0, 1))
+    assert float(one(output)) == 5 * 224 * 224
+    assert float(SumTarget.of((1.0, other), (-1.0, one))(output)) == 0.25 * 224 * 224
+    assert float(ValueTarget()(output)) == 10.25 * 224 * 224
+    steps = torch.arange(224, dtype=dtype).remainder(2).expand(1, 1, 224, 224) * 4
+    assert float(GradientEnergyTarget()(steps)) == 16 * 223 * 224
+    assert float(DetailTarget()(steps)) == 4 * 223 * 224
+    assert float(ErrorTarget(torch.zeros(1, 224, 224))(steps)) == 16 * 112 * 224

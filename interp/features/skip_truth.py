@@ -12,11 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from interp.dense import RegionTarget
 from interp.features.errors import FeatureError
 from interp.images import open_image
 from interp.images.opening import Source
+from interp.logits import SumTarget
 from interp.models import ImageModel
-from interp.targets import Target
+from interp.regions import NOWHERE, as_numbers, fitted
+from interp.targets import Seen, Target
 
 Truth = npt.ArrayLike | Source
 Measures = Callable[[Tensor], dict[str, float]]
@@ -27,7 +30,8 @@ def measures_of(model: ImageModel, picture: Image.Image, target: Target, truth: 
 
     Raises:
         FeatureError: the truth does not fit the network.
-        ImageError: a picture that is the truth cannot be opened.
+        PlaceError: it is no label map, or of another size than the picture's and the output's.
+        ImageError: a file that is the truth cannot be opened.
     """
     if truth is None:
         return lambda _output: {}
@@ -38,36 +42,35 @@ def measures_of(model: ImageModel, picture: Image.Image, target: Target, truth: 
         raise FeatureError(
             f"truth= is for segmentations and networks that make pictures; {model.name} does {model.task}."
         )
-    numbers = np.asarray(truth)
-    if numbers.ndim != 2 or not np.issubdtype(numbers.dtype, np.integer) or numbers.size == 0:
-        raise FeatureError(
-            f"truth: {numbers.dtype} of shape {numbers.shape}; give class numbers (height, width) of the "
-            "whole picture."
-        )
-    index = getattr(target, "index", None)
-    return lambda output: _overlap(output, _on_grid(model, picture, numbers, output), index)
+    numbers, seen = as_numbers(truth, "the ground truth"), Seen(picture, model.preprocess)
+    index, void = _class_of(target), model.labels.void
+
+    def measured(output: Tensor) -> dict[str, float]:
+        size = (output.shape[2], output.shape[3])
+        there = torch.from_numpy(fitted(numbers, size, seen, "the ground truth", NOWHERE).copy())
+        return _overlap(output, there.to(output.device), index, void)
+
+    return measured
 
 
-def _on_grid(
-    model: ImageModel, picture: Image.Image, numbers: npt.NDArray[np.integer], output: Tensor
-) -> Tensor:
-    """Return the class number under the centre of each position of the output; -1 outside the picture."""
-    box = model.preprocess.box(picture.size)
-    height, width = output.shape[2:]
-    x = (box.left + (np.arange(width) + 0.5) * box.width / width) / picture.width
-    y = (box.top + (np.arange(height) + 0.5) * box.height / height) / picture.height
-    inside = ((y >= 0) & (y < 1))[:, None] & ((x >= 0) & (x < 1))[None]
-    rows = np.floor(y * numbers.shape[0]).astype(int).clip(0, numbers.shape[0] - 1)
-    columns = np.floor(x * numbers.shape[1]).astype(int).clip(0, numbers.shape[1] - 1)
-    found = np.where(inside, numbers[rows][:, columns].astype(np.int64), -1)
-    return torch.from_numpy(found).to(output.device)
+def _class_of(target: Target) -> int | None:
+    """Return the class that a target asks about; `None` where it is none, or more than one."""
+    if isinstance(target, SumTarget):
+        found = {_class_of(term) for _, term in target.terms}
+        return found.pop() if len(found) == 1 else None
+    return target.index if isinstance(target, RegionTarget) else None
 
 
-def _overlap(output: Tensor, truth: Tensor, index: int | None) -> dict[str, float]:
-    """IoU and Dice of a class, or their means over the classes of the truth; NaN where it is nowhere."""
+def _overlap(output: Tensor, truth: Tensor, index: int | None, void: int | None) -> dict[str, float]:
+    """IoU and Dice of a class, or their means over the classes of the truth; NaN where it is nowhere.
+
+    Void positions are neither right nor wrong, as in the training's score.
+    """
     single = output.shape[1] == 1
     predicted = (output[0, 0] > 0).long() if single else output[0].argmax(0)
     known = (truth >= 0) & (truth < max(output.shape[1], 2))
+    if void is not None and void != index and not single:
+        known &= truth != void
     # A single logit is that of class 1 against 0.
     classes = (
         [1] if single else truth[known].bincount().nonzero().flatten().tolist() if index is None else [index]

@@ -17,8 +17,8 @@ from interp.features.skip_truth import Truth, measures_of
 from interp.images import open_image
 from interp.images.opening import Source
 from interp.layers import main_output
-from interp.methods.applying import in_full
 from interp.models import ImageModel
+from interp.precision import in_full
 from interp.progress import Progress
 from interp.targets import AnyTarget, Seen, Target, about, resolve
 
@@ -129,9 +129,9 @@ def skips_of(
         ablate: what stands in for a skip, one after the other: `"zero"`, `"mean"` (of each channel over the
             positions: what is there, but not where) and `"shuffled"` (the positions, all channels alike).
             None of them with `()`.
-        truth: of a segmentation the class numbers, `(height, width)` of the whole picture; of a network that
-            makes a picture the picture that it should be. Then IoU and Dice of the target's class (of a
-            target without one, their means over the classes of the truth), or PSNR, are measured.
+        truth: of a segmentation the label map, as in `interp.targets.where_true`; of a network that makes a
+            picture the picture that it should be. Then IoU and Dice of the target's class (of a target without
+            one, their means over the classes of the truth), or PSNR, are measured; void positions count nowhere.
         seed: of the shuffling.
         progress: is told how many ablations are done.
 

@@ -13,6 +13,7 @@ from interp.capture.structure import split_call
 from interp.layers import Layer, LayerError, LayerTable
 from interp.methods.registry import Method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 from interp.targets import LogitTarget, Target, TargetError
 
 _NUMBER = re.compile(r"\d+(?=\.)")  # of a block, not of the first or second norm in it
@@ -134,11 +135,6 @@ def applied(
         if method.needs == "head":
             given.append(_head_weights(private, activations[0], output, asked, method.title))
         return method.function(*given).float()
-
-
-def in_full(tensor: torch.Tensor) -> torch.Tensor:
-    """Return half precision as float32: sums over thousands of positions and channels lose their digits."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _head_weights(

@@ -20,6 +20,7 @@ from interp.methods.registry import INPUT, Asks, Method, get
 from interp.methods.siblings import Siblings
 from interp.methods.sooner import Copies
 from interp.models import ImageModel
+from interp.precision import in_full
 from interp.progress import Progress, part_of
 from interp.targets import AnyTarget, Target, per_picture, resolve
 
@@ -225,7 +226,7 @@ def _scores(
     scores = []
     for i, target in enumerate(asked):
         if target is None:
-            scores.append(output.new_zeros(()))
+            scores.append(in_full(output.new_zeros(())))
         else:
-            scores.append(asked_of(target, output[i : i + 1], asks, model.activation)[0])
+            scores.append(in_full(asked_of(target, output[i : i + 1], asks, model.activation)[0]))
     return scores

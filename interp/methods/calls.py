@@ -22,10 +22,10 @@ from torch.nn.modules._functions import BackwardHookFunction
 from torch.overrides import TorchFunctionMode
 
 from interp.capture.structure import tensors_in
-from interp.methods.applying import in_full
 from interp.methods.perturbing import depending
 from interp.methods.probe import Probe
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 
 Function = Callable[..., Any]
 

@@ -8,6 +8,7 @@ from interp.dense import RegionTarget
 from interp.logits import LogitTarget, SumTarget
 from interp.methods.registry import Asks
 from interp.models.image_model import Activation
+from interp.precision import in_full
 from interp.targets import Target
 
 MARGIN = 1.0
@@ -60,6 +61,7 @@ def _balanced(coefficients: list[float]) -> bool:
 
 
 def _against_rivals(output: torch.Tensor, index: int) -> torch.Tensor:
+    output = in_full(output)
     own = output[:, index]
     others = torch.cat([output[:, :index], output[:, index + 1 :]], 1)
     weights = torch.minimum(others, own.unsqueeze(1) + MARGIN).detach().softmax(1)

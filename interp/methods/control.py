@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from interp.methods.applying import in_full
 from interp.methods.cam import grid_of
 from interp.methods.perturbing import picture
 from interp.methods.probe import Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 
 
 @method(

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from interp.capture import record
-from interp.methods.applying import in_full
 from interp.methods.biases import biases_of, has_closed_form
 from interp.methods.fusing import enlarged
 from interp.methods.perturbing import refuse
 from interp.methods.probe import Probe
 from interp.methods.registry import INPUT, method
+from interp.precision import in_full
 
 PAPER = "Srinivas & Fleuret, Full-Gradient Representation for Neural Network Visualization, NeurIPS 2019"
 

@@ -8,11 +8,11 @@ import torch
 
 from interp.capture import CaptureError, Replay, record, replay
 from interp.layers import main_output
-from interp.methods.applying import in_full
 from interp.methods.attention import Attention, attentions
 from interp.methods.probe import Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 
 
 @method(

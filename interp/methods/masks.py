@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from interp.methods.applying import in_full
 from interp.methods.perturbing import Baseline, at_least, depending, picture, replacement, upsampled
 from interp.methods.probe import Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 
 # Of the paper's code, but for the reward, which is divided by its range here, and so the area's weight.
 _CELLS = 32  # of the mask along the shorter side: 7 pixels each at 224

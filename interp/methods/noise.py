@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from interp.methods.applying import in_full
 from interp.methods.masks import coarse_grid
 from interp.methods.perturbing import at_least, depending, levels, picture, upsampled
 from interp.methods.probe import AT_ONCE, Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 
 _START = 0.1  # σ: of much more noise at once the network makes nothing that could be followed
 _LEAST = 0.01  # σ: less is not told apart

@@ -11,11 +11,11 @@ from typing import Literal, NoReturn, get_args
 import torch
 import torch.nn.functional as F
 
-from interp.methods.applying import in_full
 from interp.methods.cam import grid_of
 from interp.methods.checks import check_graph
 from interp.methods.probe import AT_ONCE, Probe, Tail
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 from interp.targets import Target
 
 Baseline = Literal["black", "white", "zero", "mean", "blur"]

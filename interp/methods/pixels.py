@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from interp.methods.applying import in_full
 from interp.methods.perturbing import Baseline, at_least, at_once, depending, levels, replacement
 from interp.methods.probe import Probe
 from interp.methods.registry import method
+from interp.precision import in_full
 
 _LOADING = threading.Lock()
 

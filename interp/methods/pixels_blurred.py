@@ -7,11 +7,11 @@ import math
 import numpy as np
 import torch
 
-from interp.methods.applying import in_full
 from interp.methods.perturbing import at_least, at_once, blurred, picture
 from interp.methods.pixels import balance, gradients
 from interp.methods.probe import Probe
 from interp.methods.registry import method
+from interp.precision import in_full
 from interp.sparseness import diffusion_index
 
 # Under it a pixel keeps more than 98 % of itself.

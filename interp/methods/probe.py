@@ -10,13 +10,14 @@ from torch import nn
 
 from interp.capture import Replay, record, replay
 from interp.layers import main_output
-from interp.methods.applying import applied, in_full, layers_of, parts_of
+from interp.methods.applying import applied, layers_of, parts_of
 from interp.methods.contrast import asked
 from interp.methods.registry import Asks, Method
 from interp.methods.siblings import Siblings
 from interp.methods.sooner import Copies
 from interp.methods.spelling import MethodError
 from interp.models import ImageModel
+from interp.precision import in_full
 from interp.progress import Progress, part_of
 from interp.targets import Target
 

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from interp.methods.applying import in_full
 from interp.methods.calls import ACTIVATIONS, Call, Calls, Stand, shell
 from interp.methods.fusing import enlarged
 from interp.methods.perturbing import Baseline, replacement
@@ -18,6 +17,7 @@ from interp.methods.pixels import balance, captum_attr, ready
 from interp.methods.probe import Probe
 from interp.methods.registry import get, method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 
 
 @method(

@@ -13,13 +13,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from interp.capture.structure import map_tensors, tensors_in
-from interp.methods.applying import in_full
 from interp.methods.calls import CONVOLUTIONS, MOVES, Call, Calls, Stand, shell
 from interp.methods.perturbing import at_least
 from interp.methods.pixels import balance, captum_attr, ready
 from interp.methods.probe import Probe
 from interp.methods.registry import method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 
 EPSILON = 1e-9
 _POOLS = {"max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d"}

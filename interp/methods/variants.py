@@ -10,13 +10,13 @@ import torch
 from interp.capture import CaptureError, record
 from interp.dense import RegionTarget
 from interp.logits import CallableTarget, LogitTarget
-from interp.methods.applying import in_full
 from interp.methods.attention import explicit
 from interp.methods.cam import grad_cam, grid_of
 from interp.methods.checks import check_graph
 from interp.methods.probe import Probe
 from interp.methods.registry import get, method
 from interp.methods.spelling import MethodError
+from interp.precision import in_full
 from interp.targets import Target
 
 UTILITIES = ("score", "rest")

@@ -78,6 +78,8 @@ def from_learner(
         task = "segmentation" if classes else "image"
     vocabulary = codes[0] if codes else getattr(learner.dls, "vocab", None)
     names = () if vocabulary is None or task == "image" else _names(list(vocabulary))
+    if len(names) == 2 and output_shape(model)[1] == 1:
+        names = names[1:]  # a single logit is positive where the second of two classes is
     return replace(model, task=task, labels=Labels(names), activation=_activation(learner, task))
 
 

@@ -137,7 +137,7 @@ def _shape(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def _check_labels(model: ImageModel, labels: Sequence[str]) -> None:
-    if output_shape(model)[1:] == (1,):
+    if output_shape(model)[1] == 1:
         raise ModelError(
             f"{len(labels)} labels for the one output of {model.name}. Give the name of what a positive "
             f"logit means, labels=[{labels[-1]!r}]; targets.negative({labels[-1]!r}) asks for the other."

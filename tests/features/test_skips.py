@@ -1,6 +1,7 @@
 """What the skips of a U-Net are worth: exact where theory says what must come out."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from interp import targets
 from interp.features import FeatureError, skip_ablation, skips_of
 from interp.features.concatenations import concatenations_of
 from interp.features.levels import levels_of
+from interp.models import Labels
+from interp.places import PlaceError
 
 
 class Dense(nn.Module):
@@ -211,9 +214,15 @@ def test_overlap_with_a_ground_truth():
     own = found.target.index
     assert found.measures == {"IoU": 1.0, "Dice": 1.0}
     assert all(row.ablations["zero"].measures["IoU"] <= 0 for row in found.rows)
-    # A mask of twice the picture's size says the same.
-    larger = skips_of(model, noise(), box, truth=predicted.repeat(2, 0).repeat(2, 1), ablate=())
-    assert larger.measures == found.measures
+    # Of the picture's size or of the output's; any other may lie anywhere.
+    large = noise().resize((64, 64), Image.Resampling.NEAREST)
+    again = model.logits(model.prepare([large]))[0].argmax(0).numpy()
+    for truth in (again, again.repeat(2, 0).repeat(2, 1)):
+        assert skips_of(model, large, box, truth=truth, ablate=()).measures == found.measures
+    with pytest.raises(PlaceError, match="the ground truth is of 3 × 3"):
+        skips_of(model, noise(), box, truth=np.zeros((3, 3), int))
+    turned = skips_of(model, noise(), targets.negative(box), truth=predicted, ablate=())
+    assert turned.measures == found.measures
     wrong = skips_of(model, noise(), box, truth=(predicted + 1) % 3, ablate=())
     assert wrong.measures["IoU"] == wrong.measures["Dice"] == 0
     half = predicted.copy()
@@ -222,6 +231,17 @@ def test_overlap_with_a_ground_truth():
     partly = skips_of(model, noise(), box, truth=half, ablate=()).measures
     assert partly["IoU"] == pytest.approx(right / all_of_it)
     assert partly["Dice"] == pytest.approx(2 * right / (right + all_of_it))
+
+
+def test_void_is_neither_right_nor_wrong():
+    model = replace(model_of(seeded(UNet)()), labels=Labels(("thing", "other", "void")))
+    predicted = model.logits(model.prepare([noise()]))[0].argmax(0).numpy()
+    index = int(np.bincount(predicted[predicted < 2]).argmax())
+    truth = predicted.copy()
+    truth[:16] = 2
+    box = targets.box(0.0, 0.0, 1.0, 1.0, index)
+    assert skips_of(model, noise(), box, truth=truth, ablate=()).measures["IoU"] == 1
+    assert skips_of(model, noise(), box, truth=truth == 2, ablate=()).measures["IoU"] < 1
 
 
 def test_psnr_of_a_network_that_makes_pictures():
@@ -272,7 +292,6 @@ def test_progress_is_told_and_ends():
     ("named", "sentence"),
     [
         ({"ablate": ["blur"]}, "ablate='blur': give some of zero, mean, shuffled"),
-        ({"truth": np.zeros((3, 3))}, r"truth: float64 of shape \(3, 3\)"),
         ({"target": targets.several(BOX, targets.pixel(0.5, 0.5))}, "2 targets were asked for"),
     ],
 )

@@ -219,6 +219,8 @@ def test_one_logit(wrap):
 def test_two_names_for_one_logit_are_refused():
     with pytest.raises(ModelError, match=r"2 labels for the one output .* labels=\['ill'\]"):
         interp.load(plain(classes=1), labels=["well", "ill"], **SETTINGS)
+    with pytest.raises(ModelError, match=r"2 labels for the one output .* labels=\['ill'\]"):
+        interp.load(nn.Conv2d(3, 1, 3, padding=1), labels=["well", "ill"], **SETTINGS)
 
 
 def test_several_classes_at_once():
