@@ -150,9 +150,11 @@ class Evaluation:
         controls = [name for name in methods if get_method(name).family == "control"]
         values = self.values()
         draws = drawn(len(values), seed=self.about["seed"])
-        found = cells(values, self.values("chance"), methods, names, better, draws)
-        candidates = [row for row, name in enumerate(methods) if name not in controls]
-        ranked = ranks(values, methods, better, draws, candidates or None)
+        # Controls are there to be beaten; among controls alone the best is one of them.
+        candidates = [row for row, name in enumerate(methods) if name not in controls] or None
+        floors = [0.0 if metric.kind == "sanity" else -math.inf for metric in metrics]
+        found = cells(values, self.values("chance"), methods, names, better, draws, candidates, floors)
+        ranked = ranks(values, methods, better, draws, candidates, floors)
         said = verdicts(values, methods, names, controls, found, draws)
         told = answer(ranked, said, controls, len(values))
         order = tuple(rank.method for rank in ranked)

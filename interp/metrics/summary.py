@@ -137,6 +137,8 @@ def cells(
     metrics: Sequence[str],
     better: Sequence[Better],
     draws: Numbers,
+    candidates: Sequence[int] | None = None,
+    floors: Sequence[float] | None = None,
 ) -> tuple[Cell, ...]:
     """Return a `Cell` for every method and metric, by metric.
 
@@ -147,11 +149,16 @@ def cells(
         metrics: names.
         better: which end of each metric is good.
         draws: from `drawn`.
+        candidates: rows of the methods that may be the best; default: all. Controls are there to be beaten.
+        floors: for each metric the value under which nothing gets better: a map that contradicts the one of
+            random weights is no better than one that has nothing in common with it. Default: −∞.
     """
     found = []
     for column, metric in enumerate(metrics):
+        floor = -math.inf if floors is None else floors[column]
         each = [interval(values[:, row, column], draws) for row in range(len(methods))]
-        best = _best([_sign(better[column]) * one.mean for one in each])
+        scores = [_sign(better[column]) * max(one.mean, floor) for one in each]
+        best = _best(scores, candidates)
         for row, method in enumerate(methods):
             given = values[:, row, column]
             count = int(np.isfinite(given).sum())
@@ -165,10 +172,17 @@ def cells(
                     count,
                     len(given) - count,
                     gap,
-                    "best" if row == best else _apart(gap),
+                    _standing(row, best, gap, scores),
                 )
             )
     return tuple(found)
+
+
+def _standing(row: int, best: int | None, gap: Interval, scores: Sequence[float]) -> Apart:
+    if row == best:
+        return "best"
+    level = best is not None and scores[row] == scores[best] and not math.isnan(gap.low)
+    return "alike" if level else _apart(gap)
 
 
 def ranks(
@@ -177,6 +191,7 @@ def ranks(
     better: Sequence[Better],
     draws: Numbers,
     candidates: Sequence[int] | None = None,
+    floors: Sequence[float] | None = None,
 ) -> tuple[Rank, ...]:
     """Return the mean rank of every method over the metrics, the best first.
 
@@ -189,19 +204,20 @@ def ranks(
         draws: from `drawn`.
         candidates: rows of the methods that may be the best; default: all. Controls are ranked, and never
             the answer.
+        floors: as in `cells`.
     """
     signs = np.array([_sign(each) for each in better])
-    whole = means(values, np.ones((1, len(values))))[0] * signs
+    lowest = np.full(len(better), -np.inf) if floors is None else np.asarray(floors, float)
+    whole = np.maximum(means(values, np.ones((1, len(values))))[0], lowest) * signs
     has = np.isfinite(whole).any(1)
     usable = np.isfinite(whole[has]).all(0) & (signs != 0)
     place = np.full(len(methods), np.nan)
     samples = np.full((len(draws), len(methods)), np.nan)
     if has.any() and usable.any():
         place[has] = _ranked(whole[None][:, has][:, :, usable])[0]
-        samples[:, has] = _ranked((means(values, draws) * signs)[:, has][:, :, usable])
-    best = _best(
-        [-place[row] if candidates is None or row in candidates else math.nan for row in range(len(place))]
-    )
+        found_means = np.maximum(means(values, draws), lowest) * signs
+        samples[:, has] = _ranked(found_means[:, has][:, :, usable])
+    best = _best((-place).tolist(), candidates)
     enough = len(values) >= _FEWEST
     found = []
     for row, method in enumerate(methods):
@@ -236,8 +252,9 @@ def _apart(gap: Interval) -> Apart:
     return "alike" if gap.low <= slack and gap.high >= -slack else "apart"
 
 
-def _best(scores: Sequence[float]) -> int | None:
-    known = [row for row, score in enumerate(scores) if math.isfinite(score)]
+def _best(scores: Sequence[float], candidates: Sequence[int] | None) -> int | None:
+    allowed = range(len(scores)) if candidates is None else candidates
+    known = [row for row in allowed if math.isfinite(scores[row])]
     return max(known, key=lambda row: scores[row]) if known else None
 
 

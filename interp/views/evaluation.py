@@ -32,7 +32,7 @@ _OTHER: Final = "#7A7A7A"
 _LEGEND: Final[tuple[tuple[Apart, str], ...]] = (
     ("best", "best"),
     ("alike", "not told apart from the best"),
-    ("apart", "worse than the best"),
+    ("apart", "told apart from the best"),
 )
 
 

@@ -83,6 +83,18 @@ def test_lower_is_better_where_it_is():
     assert [cell.apart for cell in found] == ["apart", "best"]
 
 
+def test_controls_are_there_to_be_beaten_and_below_the_floor_all_are_alike():
+    noise = RANDOM.normal(0, 0.01, (20, 4, 1))
+    values = np.array([[[-0.9], [-0.2], [-0.1], [0.3]]] * 20) + noise
+    given = ["control", "a", "b", "c"], ["randomisation"], ["lower"], drawn(20), [1, 2, 3]
+    assert [cell.apart for cell in cells(values, values, *given)] == ["apart", "best", "apart", "apart"]
+    found = cells(values, values, *given, floors=[0.0])
+    assert [cell.apart for cell in found] == ["alike", "best", "alike", "apart"]
+    assert found[2].value.mean == pytest.approx(-0.1, abs=0.02)
+    ranked = {rank.method: rank for rank in ranks(values, given[0], ["lower"], drawn(20), [1, 2, 3], [0.0])}
+    assert [ranked[name].value.mean for name in given[0]] == [2, 2, 2, 4]
+
+
 def test_ranks_are_means_over_metrics_and_ties_are_shared():
     one = np.array([[0.1, 0.9], [0.1, 0.9], [0.5, 0.5], [0.7, 0.95]])
     values = np.stack([one, one, one])
