@@ -110,7 +110,7 @@ def evaluation_figure(
         same_length(f"dots of {column.title}", len(column.dots), len(methods), "methods")
     across = min(len(columns), _ACROSS)
     across = math.ceil(len(columns) / math.ceil(len(columns) / across))
-    width = max(_MARGIN + _NAMES + across * (_PANEL + _GAP) + _MARGIN, 470.0)
+    width = max(_MARGIN + _NAMES + across * (_PANEL + _GAP) + _MARGIN, 540.0)
     said = broken(caption, 8.5, width - 2 * _MARGIN, 4)
     top = _MARGIN + 24 + len(said) * 8.5 * LINE_HEIGHT + 22
     block = _HEAD + _ROW * len(methods) + _TICKS + 24
