@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from interp.capture.structure import tensors_in
+from interp.flow import Flow
 from interp.tokens import Grid, Kind, Layout, fits, layout_of
 
 # What hands features on and makes none of its own.
@@ -53,6 +54,10 @@ class Run:
     leaf: bool
     passing: bool
     layout: Layout | None = None
+    used: bool = False
+    """Whether it is known to be a feature: layers after it make others of it, so it is no score."""
+    pixel: bool = False
+    """Whether its one position is what is left of the grid, and no mean or maximum over all of it."""
 
     @property
     def depth(self) -> int:
@@ -123,7 +128,59 @@ def watch(module: nn.Module, inputs: torch.Tensor) -> tuple[list[Run], torch.Ten
     finally:
         for handle in handles:
             handle.remove()
-    return laid_out(runs, inputs), output
+    found = laid_out(runs, inputs)
+    return (_followed(module, inputs, found, output) if _is_unclear(found, inputs, output) else found), output
+
+
+def _is_unclear(runs: Sequence[Run], inputs: torch.Tensor, output: torch.Tensor) -> bool:
+    """Whether a layer of a network that puts out a grid may be one of its scores, or else a feature."""
+    if output.dim() != inputs.dim() or math.prod(output.shape[2:]) == 1:
+        return False
+    return output.shape[1] > inputs.shape[1] and any(
+        run.layout is not None and run.channels == output.shape[1] for run in runs
+    )
+
+
+def _followed(
+    module: nn.Module, inputs: torch.Tensor, runs: Sequence[Run], output: torch.Tensor
+) -> list[Run]:
+    """Return the calls with what one more pass tells of their use."""
+    number = 0
+    users: list[tuple[int, int, int]] = []  # channels, what they come from, what is bent before
+
+    def after(name: str, part: nn.Module, out: Any) -> None:
+        nonlocal number
+        tensors = [t for t in tensors_in(out) if t.is_floating_point()]
+        if not tensors or not name or number >= len(runs):
+            return
+        widest = max(tensors, key=lambda tensor: tensor.dim())
+        if runs[number].leaf and _has_weights(part):
+            users.append((widest.shape[1] if widest.dim() > 1 else 0, flow.of(widest), flow.bent(widest)))
+        flow.mark(widest, number)
+        number += 1
+
+    handles = [
+        part.register_forward_hook(lambda part, _args, out, name=name: after(name, part, out))
+        for name, part in module.named_modules()
+    ]
+    try:
+        with torch.inference_mode(False), torch.no_grad(), Flow() as flow:
+            module(inputs.clone())
+    finally:
+        for handle in handles:
+            handle.remove()
+    maker: dict[int, Run] = {}
+    for run in runs:
+        maker.setdefault(id(run.output), run)
+
+    def is_used(index: int, run: Run) -> bool:
+        linear = isinstance(maker[id(run.output)].module, (nn.modules.conv._ConvNd, nn.Linear))
+        return any(
+            sources >> index & 1 and (not linear or channels != output.shape[1] or bool(bent >> index & 1))
+            for channels, sources, bent in users
+        )
+
+    return [replace(run, used=is_used(i, run)) for i, run in enumerate(runs)]
 
 
 def _is_view(args: Any, output: Any) -> bool:
@@ -202,7 +259,7 @@ def _feature_calls(runs: list[Run], inputs: torch.Tensor, output: torch.Tensor) 
         and not run.passing
         and not ATTENTION.search(run.name)
         and not isinstance(maker[id(run.output)].module, _POOLING)
-        and (output.dim() != inputs.dim() or run.channels != output.shape[1])
+        and (output.dim() != inputs.dim() or run.channels != output.shape[1] or run.used)
     ]
 
 
