@@ -22,7 +22,6 @@ from interp.dense import (
     region_at,
 )
 from interp.logits import SumTarget, TargetError
-from interp.models.labels import Labels
 from interp.places import PlaceError, checked, in_words, positions
 from interp.queries import Asked, Query, Target, TargetLike, one
 from interp.regions import (
@@ -120,9 +119,9 @@ def over(wanted: Wanted, mask: Any, *, name: str | None = None) -> Query:
 
     Args:
         wanted: name or index of the class; `None` for the one that is predicted most in the mask.
-        mask: `(height, width)`, an array or tensor of bools or numbers, of which 0 is outside; or the path of
-            a grey or palette PNG. Of the output's size, or of the picture's in `interp.explain`, which cuts
-            out what the network sees.
+        mask: `(height, width)`, an array or tensor of bools or whole numbers, which may be floats, of which 0
+            is outside; or the path of a grey or palette PNG. Of the output's size, or of the picture's in
+            `interp.explain`, which cuts out what the network sees.
         name: how the mask is called; default: "the mask", with the name of the file.
 
     Raises:
@@ -245,14 +244,18 @@ def over_region(
     """Return a class over a region that is not empty; `words` are its name, or follow the class's."""
     found = torch.from_numpy(np.ascontiguousarray(region)).to(asked.logits.device)
     if not found.any():
-        name = words if whole or wanted is None else _named(asked.labels, wanted, words, asked)
-        raise PlaceError(f"{name.strip(' ,')}: the region is empty, so there is nothing to explain.")
+        given = "a class" if wanted is None else _class_name(asked, wanted)
+        name = words if whole else _after(given, words)
+        raise PlaceError(f"{name}: the region is empty, so there is nothing to explain.")
     index = class_in(found, asked.logits, asked.labels, wanted)
-    return RegionTarget(index, found, words if whole else _named(asked.labels, index, words, asked))
+    return RegionTarget(index, found, words if whole else _after(_class_name(asked, index), words))
 
 
-def _named(labels: Labels, wanted: str | int, words: str, asked: Asked) -> str:
-    name = labels[labels.find(wanted, len(asked.logits))]
+def _class_name(asked: Asked, wanted: str | int) -> str:
+    return asked.labels[asked.labels.find(wanted, len(asked.logits))]
+
+
+def _after(name: str, words: str) -> str:
     return f"{name}{'' if words.startswith(',') else ' '}{words}"
 
 

@@ -34,9 +34,9 @@ def checked(place: Any) -> Place:
         >>> checked([0.25, 1])
         (0.25, 1.0)
     """
+    place = plain(place)
     ends = list(place) if isinstance(place, (list, tuple)) else []
-    plain = all(is_fraction(end) for end in ends)
-    if len(ends) not in (2, 4) or not plain:
+    if len(ends) not in (2, 4) or not all(is_fraction(end) for end in ends):
         raise PlaceError(
             f"the place {place!r:.80} is none: give x, y of a pixel or left, top, right, bottom of a box, "
             "each from 0 to 1 of what the network sees."
@@ -46,6 +46,16 @@ def checked(place: Any) -> Place:
             f"the box {place!r:.80} is empty: left must be less than right, top less than bottom."
         )
     return tuple(float(end) for end in ends)
+
+
+def plain(given: Any) -> Any:
+    """Return an array or a tensor as a list, and everything else as it is.
+
+    Example:
+        >>> plain(np.array([0.25, 1.0]))
+        [0.25, 1.0]
+    """
+    return given.tolist() if isinstance(given, (np.ndarray, torch.Tensor)) else given
 
 
 def is_fraction(end: Any) -> bool:

@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from interp.images import Box, Preprocess
 from interp.images.masks import open_mask
-from interp.places import PlaceError, is_fraction
+from interp.places import PlaceError, is_fraction, plain
 
 Points = tuple[tuple[float, float], ...]
 Side = Literal["inner", "outer"]
@@ -54,7 +54,8 @@ def as_numbers(given: Any, what: str) -> npt.NDArray[np.int64]:
     """Return a mask or a label map as whole numbers `(h, w)`.
 
     Args:
-        given: an array or tensor, bool or of whole numbers; or the path of a grey or palette PNG, TIFF, BMP.
+        given: an array, tensor or rows, bool or of whole numbers, which may be floats; or the path of a grey
+            or palette PNG, TIFF, BMP.
         what: how it is called in errors.
 
     Raises:
@@ -67,13 +68,29 @@ def as_numbers(given: Any, what: str) -> npt.NDArray[np.int64]:
     """
     if isinstance(given, (str, Path)):
         return open_mask(given).astype(np.int64)
-    values = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
-    if values.ndim != 2 or values.dtype.kind not in "biu" or not values.size:
+    values = _array(given)
+    whole = values.dtype.kind in "biu" or (values.dtype.kind == "f" and _are_whole(values))
+    if values.ndim != 2 or not whole or not values.size:
         raise PlaceError(
             f"{what} is {values.dtype} of the shape {values.shape}; give bools or whole numbers of the shape "
             "(height, width), or the path of a PNG."
         )
     return values.astype(np.int64)
+
+
+def _array(given: Any) -> npt.NDArray[Any]:
+    if isinstance(given, torch.Tensor):
+        held = given.detach().cpu()
+        return (held.float() if held.dtype == torch.bfloat16 else held).numpy()
+    try:
+        return np.asarray(given)
+    except ValueError:  # rows of unlike lengths
+        return np.empty(len(given), object)
+
+
+def _are_whole(values: npt.NDArray[Any]) -> bool:
+    exact = values.astype(np.float64)
+    return bool((np.abs(exact) < 2**31).all() and (exact == np.rint(exact)).all())
 
 
 def fitted(
@@ -126,9 +143,9 @@ def checked_points(points: Any) -> Points:
         >>> checked_points([[0, 0], [1, 0], [0.5, 1]])
         ((0.0, 0.0), (1.0, 0.0), (0.5, 1.0))
     """
-    pairs = [tuple(p) if isinstance(p, (list, tuple)) else () for p in _listed(points)]
-    plain = all(len(p) == 2 and all(is_fraction(e) for e in p) for p in pairs)
-    if len(pairs) < _CORNERS or not plain:
+    points = plain(points)
+    pairs = [tuple(_listed(point)) for point in _listed(points)]
+    if len(pairs) < _CORNERS or not all(len(p) == 2 and all(map(is_fraction, p)) for p in pairs):
         raise PlaceError(
             f"the polygon {points!r:.80} is none: give three or more points (x, y), each from 0 to 1 of what "
             "the network sees."
@@ -137,6 +154,7 @@ def checked_points(points: Any) -> Points:
 
 
 def _listed(points: Any) -> list[Any]:
+    points = plain(points)
     return list(points) if isinstance(points, (list, tuple)) else []
 
 

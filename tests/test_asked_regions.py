@@ -195,6 +195,13 @@ def test_an_empty_region_is_a_sentence(query):
         asked(query)
 
 
+def test_an_empty_region_without_a_class_has_a_subject():
+    with pytest.raises(PlaceError, match=r"^a class in the polygon of 3 points .*: the region is empty"):
+        asked(targets.polygon([(0, 0), (0.01, 0), (0, 0.01)]))
+    with pytest.raises(PlaceError, match=r"^a class in the mask: the region is empty"):
+        asked(targets.over(None, np.zeros(SIZE)))
+
+
 def test_regions_are_for_segmentations_and_need_a_class_that_exists():
     for query in QUERIES.values():
         with pytest.raises(TargetError, match="this one does image"):

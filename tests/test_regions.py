@@ -34,7 +34,12 @@ def noise():
 
 
 @pytest.mark.parametrize(
-    "given", [np.eye(3, dtype=bool), np.eye(3, dtype=np.uint8), torch.eye(3).bool(), torch.eye(3).long()]
+    "given",
+    [
+        *(np.eye(3, dtype=bool), np.eye(3, dtype=np.uint8), torch.eye(3).bool(), torch.eye(3).long()),
+        *(np.eye(3), np.eye(3, dtype=np.float16), torch.eye(3), torch.eye(3).bfloat16().requires_grad_()),
+        [[True, False, False], [False, True, False], [False, False, True]],
+    ],
 )
 def test_arrays_and_tensors_become_numbers(given):
     assert as_numbers(given, "the mask").tolist() == np.eye(3).tolist()
@@ -50,7 +55,14 @@ def test_a_palette_png_keeps_its_numbers(tmp_path):
         as_numbers(str(tmp_path / "colours.png"), "the mask")
 
 
-@pytest.mark.parametrize("given", [np.eye(3), np.zeros((2, 2, 1), bool), 3, None, np.zeros((0, 4), bool)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(np.eye(3) / 2, np.full((2, 2), np.nan), np.full((2, 2), 1e30), torch.eye(3) * 0.1),
+        *([[1], [1, 0]], [[[1], [2]], [1, 2]], [np.eye(2), np.eye(3)], np.eye(3) * 1j, [["a", "b"]]),
+        *(np.zeros((2, 2, 1), bool), 3, None, np.zeros((0, 4), bool), {1: 2}, []),
+    ],
+)
 def test_what_is_no_mask_is_a_sentence(given):
     with pytest.raises(PlaceError, match="give bools or whole numbers"):
         as_numbers(given, "the mask")
@@ -114,6 +126,12 @@ def test_a_bow_has_two_halves_and_a_notch_is_not_inside():
 def test_what_is_no_polygon(points):
     with pytest.raises(PlaceError, match="give three or more points"):
         checked_points(points)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor, lambda p: [np.array(one) for one in p], list])
+def test_corners_may_lie_in_arrays(make):
+    points = [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)]
+    assert checked_points(make(points)) == tuple(points)
 
 
 def test_of_a_polygon_the_part_that_the_network_sees_is_taken():

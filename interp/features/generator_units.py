@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from interp.features.overlap import best_of, detectors_of, enlarged
 from interp.features.picture_concepts import Concepts
 from interp.layers import main_output
 from interp.models import ImageModel
+from interp.places import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -162,7 +164,7 @@ class GeneratorDissection:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values: of each unit, the best first, its IoU with every concept."""
+        """Return plain values: of each unit, the best first, its IoU with every concept, `None` for NaN."""
         return {
             "model": self.model.name,
             "layer": self.layer,
@@ -176,16 +178,13 @@ class GeneratorDissection:
     def _unit(self, unit: int) -> dict[str, Any]:
         name, score = self.best(unit)
         column = self._column(name)
-        iou = {
-            concept: None if np.isnan(value) else float(value)
-            for concept, value in zip(self.concepts, self.iou[unit], strict=True)
-        }
+        iou = {other: _known(value) for other, value in zip(self.concepts, self.iou[unit], strict=True)}
         return {
             "unit": unit,
             "concept": name,
-            "iou": score,
-            "chance": float(self.chance[unit, column]),
-            "threshold": float(self.thresholds[unit, column]),
+            "iou": _known(score),
+            "chance": _known(self.chance[unit, column]),
+            "threshold": _known(self.thresholds[unit, column]),
             "share": float(self.shares[unit, column]),
             "ious": iou,
         }
@@ -196,17 +195,44 @@ class GeneratorDissection:
         Raises:
             FeatureError: one is not, or none is given.
         """
-        if not len(units):
-            raise FeatureError("units: there is none. Give at least one number.")
-        for unit in units:
+        chosen = whole_numbers(units, "units")
+        for unit in chosen:
             if not 0 <= unit < len(self.iou):
                 raise FeatureError(f"unit {unit}: {self.layer!r} has the units 0 … {len(self.iou) - 1}.")
-        return [int(unit) for unit in units]
+        return chosen
 
     def _column(self, concept: str) -> int:
         if concept not in self.concepts:
             raise FeatureError(f"concept {concept!r}: there are {', '.join(self.concepts)}.")
         return self.concepts.index(concept)
+
+
+def _known(value: float) -> float | None:
+    """Return a number as JSON has it, which knows no NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
+def is_whole(given: Any) -> TypeGuard[int]:
+    """Whether a value is a whole number; numpy's are, too, and bools are not."""
+    return isinstance(given, Integral) and not isinstance(given, bool)
+
+
+def whole_numbers(given: Any, what: str) -> list[int]:
+    """Return some numbers of units or samples, from whatever holds them.
+
+    Raises:
+        FeatureError: there is none, or it is something else.
+
+    Example:
+        >>> whole_numbers(np.array([3, 1]), "units")
+        [3, 1]
+    """
+    several = plain(given)
+    if not isinstance(several, Sequence) or isinstance(several, str) or not all(map(is_whole, several)):
+        raise FeatureError(f"{what}={several!r:.80}: give whole numbers, as [0, 3].")
+    if not len(several):
+        raise FeatureError(f"{what}: there is none. Give at least one number.")
+    return [int(one) for one in several]
 
 
 def activation_and_output(private: nn.Module, layer: str, inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from interp.features.errors import FeatureError
 from interp.features.generated import made_pictures
-from interp.features.generator_units import GeneratorDissection
+from interp.features.generator_units import GeneratorDissection, is_whole, whole_numbers
 from interp.features.picture_concepts import masks_of
 from interp.features.unit_tail import tail_of
 from interp.places import Place, checked, spans
@@ -113,7 +114,7 @@ def ablate_units(
         units: which.
         to: "zero", or "mean": of each unit's activations over all samples.
         place: `(left, top, right, bottom)` in fractions 0 … 1 of the picture; the layer's positions whose
-            middle it covers, at least one.
+            middle it covers, at least one. Or `(x, y)`, the one that it lies in.
         samples: the first so many, or which.
         progress: is told (done, all) after each batch.
 
@@ -172,21 +173,23 @@ def sample_numbers(found: GeneratorDissection, samples: int | Sequence[int]) -> 
         >>> sample_numbers(found, 3)
         [0, 1, 2]
     """
-    if isinstance(samples, int):
+    if is_whole(samples):
         if samples < 1:
             raise FeatureError(f"samples={samples}: give 1 or more.")
-        return list(range(min(samples, found.samples.count)))
-    if not len(samples):
-        raise FeatureError("samples: there is none. Give at least one number.")
-    return list(samples)
+        return list(range(min(int(samples), found.samples.count)))
+    return whole_numbers(samples, "samples")
 
 
 def _values(found: GeneratorDissection, units: Sequence[int], to: Fill | float) -> Tensor:
     chosen = list(units)
-    if isinstance(to, (int, float)) and not isinstance(to, bool):
+    if (
+        isinstance(to, (int, float, np.integer, np.floating))
+        and not isinstance(to, bool)
+        and math.isfinite(to)
+    ):
         return torch.full((len(chosen),), float(to))
     filled = {"zero": np.zeros_like(found.high), "mean": found.means, "high": found.high}
-    if to not in filled:
+    if not isinstance(to, str) or to not in filled:
         raise FeatureError(f"to={to!r}: give {', '.join(FILLS)}, or a number.")
     return torch.from_numpy(filled[to][chosen])
 
@@ -213,8 +216,8 @@ def changed(
     chosen = found.checked(units)
     values = _values(found, chosen, to)
     numbers = sample_numbers(found, samples)
-    each = list(place) if place and isinstance(place[0], tuple) else [place] * len(numbers)
-    places: list[Place] = [checked(one) for one in each]
+    several = isinstance(place, list) and len(place) == len(numbers) and isinstance(place[0], tuple)
+    places: list[Place] = [checked(one) for one in (place if several else [place] * len(numbers))]
     before: list[Pixels] = []
     after: list[Pixels] = []
     for start in range(0, len(numbers), _BATCH):

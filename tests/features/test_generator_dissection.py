@@ -204,3 +204,14 @@ def test_the_quality_is_one_of_the_same_and_none_of_the_opposite():
     counts.add(torch.stack([mask, 1 - mask]), torch.full((2, 1), 0.5), mask.reshape(-1, 1), (4, 4))
     assert counts.quality().ravel().tolist() == pytest.approx([1, 0])
     assert [rank_of(100, 0.02), rank_of(3, 0.9), rank_of(2, 0.999)] == [3, 3, 2]
+
+
+def test_a_concept_in_no_picture_is_no_number_in_the_json():
+    import json
+
+    def nowhere(picture):
+        return {"nothing": np.zeros((picture.height, picture.width), bool)}
+
+    told = dissect_generator(painter(), "units", concepts=nowhere, count=4).to_json()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert {row["iou"] for row in told["units"]} == {None}

@@ -169,6 +169,17 @@ def test_the_figure_has_both_beside_the_original(found):
 def test_what_does_not_fit_is_said(found):
     with pytest.raises(FeatureError, match="to='one': give zero, mean, high, or a number"):
         ablate_units(found, [0], to="one")
+    for to in (float("nan"), float("inf"), [1.0], None, True):
+        with pytest.raises(FeatureError, match="give zero, mean, high, or a number"):
+            insert_units(found, [0], PLACE, to=to)
+    for numbers in ([1.5], [True], "ab", None, True, {1: 2}, [[1]]):
+        with pytest.raises(FeatureError, match=r"samples=.*give whole numbers, as \[0, 3\]"):
+            ablate_units(found, [0], samples=numbers)
+        with pytest.raises(FeatureError, match=r"units=.*give whole numbers, as \[0, 3\]"):
+            ablate_units(found, numbers)
+    for place in (0.5, None, "ab", [(0.1, 0.1, 0.5, 0.5)]):
+        with pytest.raises(PlaceError, match="is none"):
+            ablate_units(found, [0], place=place)
     with pytest.raises(FeatureError, match="samples=0: give 1 or more"):
         ablate_units(found, [0], samples=0)
     with pytest.raises(FeatureError, match="samples: there is none"):
@@ -179,3 +190,15 @@ def test_what_does_not_fit_is_said(found):
         insert_units(found, [0], (0.1, 2))
     with pytest.raises(FeatureError, match="side=0: give a part"):
         unit_effect(found, [0], side=0)
+
+
+def test_numpy_s_numbers_and_arrays_are_numbers(found):
+    """And a place of two is the position that it lies in."""
+    wanted = insert_units(found, [1], (0.25, 0.5, 0.75, 0.75), to=2.0, samples=3)
+    same = insert_units(
+        found, np.array([1]), np.array([0.25, 0.5, 0.75, 0.75]), to=np.float32(2), samples=np.int64(3)
+    )
+    assert np.array_equal(wanted.after, same.after)
+    assert same.samples == insert_units(found, [1], PLACE, samples=torch.arange(3)).samples == (0, 1, 2)
+    one = insert_units(found, [1], (0.25, 0.5), samples=1)
+    assert one.places == ((0.25, 0.5),)
