@@ -19,6 +19,7 @@ from interp.layers import LayerError
 from interp.methods import Method, MethodError, get, methods
 from interp.models import load
 from interp.progress import Progress, part_of
+from interp.queries import per_picture
 from interp.targets import TargetError, TargetLike
 from interp.views import visualisation_figure
 
@@ -108,12 +109,14 @@ def gallery(
 
     Raises:
         ImageError, LabelError, ModelError, MethodError: picture, target, model or a name do not fit.
+        TargetError: several targets.
 
     Example:
         >>> gallery("efficientnet_lite0", "sample_images/cat.jpg", "tiger cat").save("gallery.png")
     """
     loaded, opened = load(model), open_image(picture)
     chosen = _chosen(methods, short=short)
+    per_picture(target, 1)
     found: list[Explanation] = []
     refused: dict[str, str] = {}
     for number, method in enumerate(chosen):

@@ -10,6 +10,7 @@ from torch import nn
 import interp
 from interp.explanation import ExplanationError
 from interp.methods import MethodError, get, methods
+from interp.targets import TargetError
 
 PICTURE = Path(__file__).parents[1] / "sample_images" / "cat.jpg"
 
@@ -68,6 +69,12 @@ def test_none_at_all_is_a_sentence(model, tmp_path):
         interp.gallery(model, PICTURE, "b", ["cam"]).save(tmp_path / "a.png")
     with pytest.raises(ExplanationError, match="end the name in"):
         interp.gallery(model, PICTURE, "b", ["grad-cam"]).save(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("several", [[0, 1], ["a"] * 3, []])
+def test_several_targets_are_refused_at_once(model, several):
+    with pytest.raises(TargetError, match="for 1 picture: give one"):
+        interp.gallery(model, PICTURE, several, ["grad-cam", "rise(masks=20)"])
 
 
 def test_the_command_writes_the_figure(tmp_path):
