@@ -26,7 +26,10 @@ def deepest(
     pools by its class token, the tokens of the positions do not reach the output any more after the last
     attention; there it is the normalisation before it.
     """
-    coarsest = min(ends, key=lambda group: runs[group[-1]].positions, default=[])
+    # In a single position nothing is to be seen: then it is the grid before it.
+    single = next((i for i, group in enumerate(ends) if runs[group[-1]].positions == 1), len(ends))
+    gridded = ends[:single] or ends[single + 1 :]
+    coarsest = min(gridded, key=lambda group: runs[group[-1]].positions, default=[])
     calls = [index for index in coarsest if output.dim() == inputs.dim() or not _most_is_after(runs, index)]
     if any(_is_tokens(runs[index]) for index in coarsest):
         return _deepest_tokens(module, inputs, runs, coarsest)

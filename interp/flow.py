@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from interp.capture.structure import tensors_in
@@ -86,3 +88,54 @@ class Flow(TorchFunctionMode):
         setattr(tensor, self._SOURCES, sources)
         setattr(tensor, self._BENT, bent)
         setattr(tensor, self._POOLED, pooled)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One finished call of a module: its output, and which calls that comes from.
+
+    Attributes:
+        tensor: the output, or the one with most dimensions.
+        sources: the calls before it that it comes from, as bits.
+        bent: those of them between which and it an activation stands.
+        pooled: whether its one position is a mean or maximum over all of them.
+    """
+
+    tensor: torch.Tensor
+    sources: int
+    bent: int
+    pooled: bool
+
+
+def followed(module: nn.Module, inputs: torch.Tensor) -> list[Call]:
+    """Return every call with a floating-point output in order of finishing, the root's left out.
+
+    Args:
+        module: a `twin`.
+        inputs: of one picture.
+
+    Example:
+        >>> [call.sources for call in followed(nn.Sequential(nn.ReLU(), nn.ReLU()), torch.ones(1, 1, 2, 2))]
+        [0, 1]
+    """
+    calls: list[Call] = []
+
+    def after(output: Any) -> None:
+        tensors = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
+        if tensors:
+            tensor = max(tensors, key=lambda one: one.dim())
+            calls.append(Call(tensor, flow.of(tensor), flow.bent(tensor), flow.pooled(tensor)))
+            flow.mark(tensor, len(calls) - 1)
+
+    handles = [
+        part.register_forward_hook(lambda _part, _args, output: after(output))
+        for name, part in module.named_modules()
+        if name
+    ]
+    try:
+        with torch.inference_mode(False), torch.no_grad(), Flow() as flow:
+            module(inputs.clone())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from interp.capture.structure import tensors_in
-from interp.flow import Flow
+from interp.flow import followed
 from interp.tokens import Grid, Kind, Layout, fits, layout_of
 
 # What hands features on and makes none of its own.
@@ -133,11 +133,16 @@ def watch(module: nn.Module, inputs: torch.Tensor) -> tuple[list[Run], torch.Ten
 
 
 def _is_unclear(runs: Sequence[Run], inputs: torch.Tensor, output: torch.Tensor) -> bool:
-    """Whether a layer of a network that puts out a grid may be one of its scores, or else a feature."""
+    """Whether a layer of a network that puts out a grid may be one of its scores, or else a feature.
+
+    Or whether one of a single position may be what is left of the grid, or else pooled.
+    """
     if output.dim() != inputs.dim() or math.prod(output.shape[2:]) == 1:
         return False
-    return output.shape[1] > inputs.shape[1] and any(
-        run.layout is not None and run.channels == output.shape[1] for run in runs
+    many = output.shape[1] > inputs.shape[1]
+    return any(
+        run.layout is not None and (run.positions == 1 or (many and run.channels == output.shape[1]))
+        for run in runs
     )
 
 
@@ -145,42 +150,31 @@ def _followed(
     module: nn.Module, inputs: torch.Tensor, runs: Sequence[Run], output: torch.Tensor
 ) -> list[Run]:
     """Return the calls with what one more pass tells of their use."""
-    number = 0
-    users: list[tuple[int, int, int]] = []  # channels, what they come from, what is bent before
-
-    def after(name: str, part: nn.Module, out: Any) -> None:
-        nonlocal number
-        tensors = [t for t in tensors_in(out) if t.is_floating_point()]
-        if not tensors or not name or number >= len(runs):
-            return
-        widest = max(tensors, key=lambda tensor: tensor.dim())
-        if runs[number].leaf and _has_weights(part):
-            users.append((widest.shape[1] if widest.dim() > 1 else 0, flow.of(widest), flow.bent(widest)))
-        flow.mark(widest, number)
-        number += 1
-
-    handles = [
-        part.register_forward_hook(lambda part, _args, out, name=name: after(name, part, out))
-        for name, part in module.named_modules()
+    calls = followed(module, inputs)
+    if len(calls) != len(runs):
+        return list(runs)  # a network that does not do the same twice
+    many = output.shape[1] > inputs.shape[1]
+    users = [
+        (call.tensor.shape[1] if call.tensor.dim() > 1 else 0, call)
+        for call, run in zip(calls, runs, strict=True)
+        if run.leaf and _has_weights(run.module)
     ]
-    try:
-        with torch.inference_mode(False), torch.no_grad(), Flow() as flow:
-            module(inputs.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
     maker: dict[int, Run] = {}
     for run in runs:
         maker.setdefault(id(run.output), run)
 
     def is_used(index: int, run: Run) -> bool:
         linear = isinstance(maker[id(run.output)].module, (nn.modules.conv._ConvNd, nn.Linear))
-        return any(
-            sources >> index & 1 and (not linear or channels != output.shape[1] or bool(bent >> index & 1))
-            for channels, sources, bent in users
+        return many and any(
+            call.sources >> index & 1
+            and (not linear or channels != output.shape[1] or bool(call.bent >> index & 1))
+            for channels, call in users
         )
 
-    return [replace(run, used=is_used(i, run)) for i, run in enumerate(runs)]
+    return [
+        replace(run, used=is_used(i, run), pixel=run.positions == 1 and not call.pooled)
+        for i, (run, call) in enumerate(zip(runs, calls, strict=True))
+    ]
 
 
 def _is_view(args: Any, output: Any) -> bool:
@@ -273,7 +267,9 @@ def _has_weights(module: nn.Module) -> bool:
 
 
 def _is_picture_shaped(run: Run) -> bool:
-    return run.layout is not None and run.positions > 1 and fits(run.layout.grid, run.layout.size)
+    return (
+        run.layout is not None and (run.positions > 1 or run.pixel) and fits(run.layout.grid, run.layout.size)
+    )
 
 
 def stage_of(index: int, runs: list[Run], ends: list[list[int]]) -> int | None:

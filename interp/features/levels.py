@@ -118,8 +118,12 @@ def nearest_size(size: tuple[int, int], known: Sequence[tuple[int, int]]) -> tup
     def apart(other: tuple[int, int]) -> float:
         return max(max(a / b, b / a) for a, b in zip(size, other, strict=True))
 
+    def is_same(a: int, b: int) -> bool:
+        # Twice a half of 3, rounded down, is 2.
+        return max(a / b, b / a) < _SAME_GRID or {a, b} == {2, 3}
+
     best = min(known, key=apart, default=size)
-    return best if apart(best) < _SAME_GRID else size
+    return best if all(is_same(a, b) for a, b in zip(size, best, strict=True)) else size
 
 
 def _skips(model: ImageModel, encoders: Sequence[str], bottleneck: str) -> set[str | None]:

@@ -90,3 +90,68 @@ def test_scores_that_are_only_made_larger_are_no_features():
     model = model_of(Scores())
     assert model.layers.stages == ("one", "two")
     assert model.default_layer == "two"
+
+
+class FiveLevels(nn.Module):
+    """Every side is halved four times; odd ones are padded on the way up."""
+
+    def __init__(self):
+        super().__init__()
+        self.downs = nn.ModuleList([conv(1, 4), conv(4, 6), conv(6, 6), conv(6, 6)])
+        self.bottom = conv(6, 6)
+        self.ups = nn.ModuleList([nn.ConvTranspose2d(6, 6, 2, 2) for _ in range(4)])
+        self.joins = nn.ModuleList([conv(12, 6), conv(12, 6), conv(12, 6), conv(10, 6)])
+        self.logits = nn.Conv2d(6, 2, 1)
+
+    def forward(self, x):
+        skips = []
+        for down in self.downs:
+            skips.append(down(x))
+            x = F.max_pool2d(skips[-1], 2)
+        x = self.bottom(x)
+        for up, join, skip in zip(self.ups, self.joins, reversed(skips), strict=True):
+            x = up(x)
+            high, wide = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]
+            x = join(torch.cat([skip, F.pad(x, (0, wide, 0, high))], 1))
+        return self.logits(x)
+
+
+def is_whole(size):
+    levels = levels_of(model_of(FiveLevels(), size, 1))
+    assert levels.bottleneck == "bottom"
+    halved = [(size[0] >> level, size[1] >> level) for level in range(4)]
+    assert [row.size for row in levels.rows] == halved
+    assert [row.encoder for row in levels.rows] == [f"downs.{i}" for i in range(4)]
+    assert [row.decoder for row in levels.rows] == [f"joins.{3 - i}" for i in range(4)]
+    assert all(row.skip for row in levels.rows)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (24, 24), (28, 28)])
+def test_a_bottleneck_of_one_position_is_one(size):
+    is_whole(size)
+    model = model_of(FiveLevels(), size, 1)
+    assert model.default_layer == "downs.3"  # the last that has something to be seen
+
+
+class Squeezed(ThreeLevels):
+    """What is pooled over all positions weighs the channels of the bottleneck."""
+
+    def __init__(self):
+        super().__init__()
+        self.squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(32, 8, 1), nn.ReLU())
+        self.excite = nn.Sequential(nn.Conv2d(8, 32, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        one = self.down1(x)
+        two = self.down2(self.pool(one))
+        low = self.bottom(self.pool(two))
+        low = low * self.excite(self.squeeze(low))
+        low = low + self.excite[0](self.squeeze[1](low.mean((2, 3), keepdim=True)))
+        y2 = self.join2(self.joined(self.up2(low), two))
+        return self.logits(self.join1(self.joined(self.up1(y2), one)))
+
+
+def test_what_is_pooled_over_all_positions_is_no_bottleneck():
+    model = model_of(Squeezed())
+    assert rows_of(model) == THREE
+    assert levels_of(model).bottleneck == model.default_layer == "bottom"
