@@ -128,9 +128,12 @@ def layout_of(
 
 
 def fits(grid: Sequence[int], size: Sequence[int]) -> bool:
-    """Return whether a grid has about the proportions of the input."""
+    """Return whether a grid has about the proportions of the input.
+
+    A side that was halved again and again may have lost nearly one position: of 30 × 400, that is 3 × 50.
+    """
     return all(
-        abs(side - grid[0] * whole / size[0]) <= max(2.0, 0.05 * side)
+        abs(side - grid[0] * whole / size[0]) <= max(2.0, 0.05 * side, 1 + whole / size[0])
         for side, whole in zip(grid[1:], size[1:], strict=True)
     )
 

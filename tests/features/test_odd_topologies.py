@@ -155,3 +155,8 @@ def test_what_is_pooled_over_all_positions_is_no_bottleneck():
     model = model_of(Squeezed())
     assert rows_of(model) == THREE
     assert levels_of(model).bottleneck == model.default_layer == "bottom"
+
+
+@pytest.mark.parametrize("size", [(30, 400), (400, 30), (100, 30), (17, 40)])
+def test_narrow_pictures(size):
+    is_whole(size)
