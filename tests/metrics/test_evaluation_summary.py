@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
+from interp.metrics import get
+from interp.metrics.planning import METHODS, METRICS, chosen_methods, cost, in_words
 from interp.metrics.summary import cells, drawn, interval, means, ranks
 from interp.metrics.verdicts import answer, verdicts
 
@@ -159,3 +161,19 @@ def test_one_picture_tells_nothing_apart_and_says_so():
         == "a ranks best over the metrics (mean rank 1.0); one picture tells nothing apart."
     )
     assert answer((), {}, [], 0) == "No method can be ranked: there are no numbers."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 second"), (80, "80 seconds"), (95, "2 minutes"), (200, "3 minutes"), (7300, "2 hours")],
+)
+def test_a_time_is_told_as_people_say_it(seconds, words):
+    assert in_words(seconds) == words
+
+
+def test_the_cost_is_that_of_judging_and_of_all_maps():
+    judges = [get("deletion(steps=16)"), get("flip-agreement"), get("random-class")]
+    assert cost(chosen_methods(["grad-cam"]), judges) == 17 + 1 * (1 + 1 + 2)
+    assert cost(chosen_methods(["grad-cam", "random", "grad-cam"]), judges) == 2 * (17 + 4)
+    usual = cost(chosen_methods(METHODS), [get(name) for name in METRICS])
+    assert usual < 700  # a few seconds for each method
