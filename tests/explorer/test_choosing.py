@@ -233,7 +233,7 @@ def test_segmentation_shows_a_map_on_the_input_and_the_u_of_activations(street):
     page = opened("segmentation", model=street, method="test-pixels", u_shows="map")
     assert "it has no layer" in words(page)
     assert not [each for each in page.select_slider if each.key == "layer"]
-    assert "There is no map yet" in page.info[0].value
+    assert "the boxes show mean activations" in page.info[0].value
 
 
 def test_slow_maps_of_a_segmentation_are_drawn_into_the_u_without_being_made_again(street, monkeypatch):
