@@ -214,7 +214,8 @@ class Explanation:
         style = self._placed(Drawing(opacity, colormap, threshold, interpolation))
         style |= {"outlines": self._asked, "regions": regions_of(self.target)}
         title, caption = self.title, self._whole_caption
-        return three_panel(self.picture, self.values, title=title, caption=caption, height=height, **style)
+        style |= {"title": title, "caption": caption, "caption_lines": 3}
+        return three_panel(self.picture, self.values, height=height, **style)
 
     def show(
         self,

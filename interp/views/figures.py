@@ -11,11 +11,15 @@ from PIL import Image
 from interp.views.boxed import boxed, traced
 from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
 from interp.views.overlay import Box, Interpolation, framed_heat, overlay
-from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
+from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, label_room, lines_of, say_on
 from interp.views.scale import Display, Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+# The caption's font, and how far its lines are from each other.
+_CAPTION, _LINE = 9.0, 12.5
 
 
 def three_panel_figure(
@@ -42,7 +46,7 @@ def three_panel_figure(
         picture: the original, any size.
         map: raw values, (height, width).
         title: one line above; shortened where too long.
-        caption: one line under the title; shortened where too long.
+        caption: under the title; of as many lines as it needs, three at most.
         box: what the map covers of the picture, as in `overlay`.
         display: which part of the values is drawn. A `scale` has its own.
         scale: the range to draw; `Scale.of(map, display)` where None.
@@ -52,7 +56,7 @@ def three_panel_figure(
         interpolation: how values between the map's positions are found.
         outlines: boxes of the picture, in its pixels, that get a line round them; not on the map.
         regions: each true inside, (H, W), on what the map covers, that get a line round them as well.
-        bar_label: beside the scale bar, as "Grad-CAM, raw".
+        bar_label: beside the scale bar, as "Grad-CAM, raw"; of three lines at most.
         height: of each of the three pictures, in inches; at least 1.
 
     Returns:
@@ -84,18 +88,21 @@ def three_panel_figure(
         interpolation=interpolation,
         words=False,
     )
-    lines = scaled_boxes(outlines, picture.size, small.size)
-    lined = [boxed(traced(view, regions, placed), lines) for view in (small, drawn)]
+    boxes = scaled_boxes(outlines, picture.size, small.size)
+    lined = [boxed(traced(view, regions, placed), boxes) for view in (small, drawn)]
     views = [lined[0], coloured, lined[1]]
     high = height * INCH
     wide, margin, gap = high * cell[0] / cell[1], 12.0, 7.0
-    head = margin + 20 + (15 if caption else 0)
     bar_left = margin + 3 * (wide + gap)
-    right = bar_left + 9 + ROOM_FOR_NUMBERS + (14 if bar_label else 0)
+    right = bar_left + 9 + ROOM_FOR_NUMBERS + label_room(bar_label, high)
+    lines = lines_of(caption, _CAPTION, right - margin)
+    more = (lines - 1) * _LINE
+    head = margin + 20 + (15 + more if caption else 0)
     page = Page(right + margin, head + high + margin)
     page.text(margin, margin + 7, title, 12.5, right - margin, bold=True)
     if caption:
-        page.text(margin, margin + 25, caption, 9, right - margin, muted=True)
+        middle = margin + 25 + more / 2
+        page.text(margin, middle, caption, _CAPTION, right - margin, lines=lines, muted=True)
     for index, view in enumerate(views):
         axes = page.picture(margin + index * (wide + gap), head, wide, high, letterbox(view, cell))
         if scale.verdict is not None and index > 0:

@@ -13,7 +13,7 @@ from interp.views.checks import ViewError
 from interp.views.frames import cell_size, fit, letterbox, scaled_box
 from interp.views.grid_rows import Cell, Row, about_rows, common_scales, only_scale, rows_of
 from interp.views.overlay import Box, Interpolation, bar, overlay
-from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, say_on
+from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, label_room, say_on
 from interp.views.scale import Display, Scale, as_map
 from interp.views.text import font, wrap
 
@@ -146,8 +146,9 @@ def grid_figure(
 
     bar_left = layout.x(len(columns)) + 3
     right = layout.x(len(columns)) - layout.gap
+    length = layout.y(len(rows) - 1) + layout.high - layout.top
     if common:
-        right = bar_left + 9 + ROOM_FOR_NUMBERS + (14 if bar_label else 0)
+        right = bar_left + 9 + ROOM_FOR_NUMBERS + label_room(bar_label, length)
     bottom = layout.y(len(rows)) - layout.gap
     note = about_rows(rows) if shared == "row" else ""
     page = Page(right + layout.margin, bottom + layout.margin + _note_height(note, right - layout.left))
@@ -164,7 +165,6 @@ def grid_figure(
             scale = common or scales.get(cell_of_row.display)
             _draw_cell(page, layout, at, row, small, cell_of_row, scale, style)
     if common:
-        length = layout.y(len(rows) - 1) + layout.high - layout.top
         page.bar(bar_left, layout.top, 9, length, common, colormap, bar_label)
     if note:
         page.text(

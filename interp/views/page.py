@@ -20,6 +20,9 @@ PIXELS_PER_INCH: Final = 220
 # Beside a scale bar: the widest number there is, as "≤ −0.000475".
 ROOM_FOR_NUMBERS: Final = 58.0
 FAMILY: Final = "DejaVu Sans"
+# The font's size of a bar's label.
+LABEL: Final = 8.5
+_MOST_LINES: Final = 3
 
 _BESIDE: Final[dict[float, Literal["bottom", "center", "top"]]] = {
     0.0: "bottom",
@@ -149,9 +152,24 @@ class Page:
         for spine in axes.spines.values():
             spine.set_visible(False)
         if label:
-            x = left + width + ROOM_FOR_NUMBERS + 7
-            middle = top + height / 2
-            self.text(x, middle, label, 8.5, height, muted=True, across="center", upwards=True)
+            x = left + width + ROOM_FOR_NUMBERS + label_room(label, height) / 2
+            middle, lines = top + height / 2, lines_of(label, LABEL, height)
+            self.text(x, middle, label, LABEL, height, lines=lines, muted=True, across="center", upwards=True)
+
+
+def lines_of(text: str, size: float, room: float) -> int:
+    """How many lines of `room` points a text needs, three at most.
+
+    Example:
+        >>> lines_of("Grad-CAM, raw, 1 % beyond", 8.5, 80)
+        2
+    """
+    return max(len(wrap(text, font(round(size * 10)), room * 10, _MOST_LINES)), 1)
+
+
+def label_room(label: str, height: float) -> float:
+    """How wide the label beside a bar of that height is, in points; 0 of none."""
+    return 14.0 + 11.0 * (lines_of(label, LABEL, height) - 1) if label else 0.0
 
 
 def say_on(axes: Axes, words: str, width: float, size: float, where: Literal["below", "middle"]) -> None:

@@ -12,7 +12,7 @@ from interp.views.boxed import boxed, traced
 from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
 from interp.views.overlay import Box, Interpolation, bar, framed_heat, overlay
 from interp.views.scale import Display, Scale, number
-from interp.views.text import INK, MUTED, PAPER, font, say, shorten
+from interp.views.text import INK, MUTED, PAPER, balanced, font, say, shorten
 
 
 def three_panel(
@@ -31,6 +31,7 @@ def three_panel(
     outlines: Sequence[Box] = (),
     regions: Sequence[npt.ArrayLike] = (),
     height: int = 224,
+    caption_lines: int = 1,
 ) -> Image.Image:
     """Picture | map | overlay, with a title, a caption and the range that the colours stand for.
 
@@ -40,7 +41,7 @@ def three_panel(
         picture: the original, any size.
         map: raw values, (height, width).
         title: one line above, as "tiger cat  71.3 %"; shortened where too long.
-        caption: one line under the title, as "Grad-CAM · blocks.6 · 7x7"; shortened where too long.
+        caption: under the title, as "Grad-CAM · blocks.6 · 7x7"; shortened where too long.
         box: what the map covers of the picture, as in `overlay`.
         display: which part of the values is drawn. A `scale` has its own.
         scale: the range to draw; `Scale.of(map, display)` where None.
@@ -51,6 +52,8 @@ def three_panel(
         outlines: boxes of the picture, in its pixels, that get a line round them; not on the map.
         regions: each true inside, (H, W), on what the map covers, that get a line round them as well.
         height: of each of the three pictures, in pixels; at least 64. Texts grow with it.
+        caption_lines: at most so many has the caption; each that it needs beyond the first makes the panel
+            higher.
 
     Returns:
         An RGB picture. With a verdict, the map has one colour and both it and the overlay say why.
@@ -87,30 +90,31 @@ def three_panel(
     if scale.verdict is not None:
         # On the cells, as a picture may be a strip with no room for a word.
         cells[1:] = say(cells[1], scale.verdict, "middle"), say(cells[2], scale.verdict)
-    return _laid_out(cells, scale, colormap, title, caption)
+    return _laid_out(cells, scale, colormap, title, caption, caption_lines)
 
 
 def _laid_out(
-    cells: list[Image.Image], scale: Scale, colormap: str | None, title: str, caption: str
+    cells: list[Image.Image], scale: Scale, colormap: str | None, title: str, caption: str, most: int
 ) -> Image.Image:
     width, height = cells[0].size
     margin, gap = height // 14, height // 28
     title_size, size = max(height // 13, 11), max(height // 18, 10)
     large, plain = font(title_size, bold=True), font(size)
     title_height, line_height = round(title_size * 1.5), round(size * 1.6)
-    head = margin + title_height + (line_height if caption else 0) + gap // 2
     bar_width = max(height // 20, 6)
     bar_left = margin + 3 * width + 3 * gap
     # As wide as the widest number, so that panels of one report line up.
     labels = bar_left + bar_width + gap // 2 + 1
     right = labels + round(plain.getlength(f"≥ {number(-1.23e-10)}"))
+    room = right - margin
+    lines = balanced(caption, plain, room, most)
+    head = margin + title_height + line_height * max(len(lines), int(bool(caption))) + gap // 2
     canvas = Image.new("RGB", (right + margin // 2, head + height + margin), PAPER)
     draw = ImageDraw.Draw(canvas)
-    room = right - margin
     draw.text((margin, margin + title_height / 2), shorten(title, large, room), INK, large, anchor="lm")
-    if caption:
-        middle = margin + title_height + line_height / 2
-        draw.text((margin, middle), shorten(caption, plain, room), MUTED, plain, anchor="lm")
+    for index, line in enumerate(lines):
+        middle = margin + title_height + line_height * (index + 0.5)
+        draw.text((margin, middle), line, MUTED, plain, anchor="lm")
     for index, cell in enumerate(cells):
         canvas.paste(cell, (margin + index * (width + gap), head))
     canvas.paste(bar(scale, colormap, (bar_width, height)), (bar_left, head))

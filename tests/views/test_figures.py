@@ -251,3 +251,26 @@ v.grid_figure(cat, [[[[0.0, 1.0]]]], row_labels=["a"], column_labels=["b"], shar
 assert "matplotlib.pyplot" not in sys.modules and "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_captions_and_labels_that_need_more_than_a_line_are_not_cut() -> None:
+    caption = "Grad-CAM · layer · 7×7 · net · 46 % of the evidence outside the region, 13 % beyond 6 px"
+    caption += " (of the area 88 %, at least 6 % on this grid)"
+    label = "Smooth Grad-CAM++(samples=8, noise=0.15), raw, 1 % beyond"
+    figure = three_panel_figure(TALL, VALUES, title="cat", caption=caption, bar_label=label)
+    assert {caption, label} <= said(figure)
+    assert_inside(figure)
+    plain = three_panel_figure(TALL, VALUES, title="cat", caption="Grad-CAM", bar_label="raw")
+    assert (figure.get_size_inches() > plain.get_size_inches()).all()
+    assert np.allclose(pictures(figure), pictures(plain))
+    grid = grid_figure(
+        PICTURE,
+        [[VALUES]],
+        row_labels=["a"],
+        column_labels=["b"],
+        shared=True,
+        bar_label="Smooth Grad-CAM++, raw, 1 % beyond",
+        cell=1.2,
+    )
+    assert "Smooth Grad-CAM++, raw, 1 % beyond" in said(grid)
+    assert_inside(grid)

@@ -113,3 +113,16 @@ def test_threads_give_the_same_bytes() -> None:
         together = list(pool.map(draw, args * 3))
 
     assert together == alone * 3
+
+
+def test_a_caption_of_several_lines_is_not_cut_and_moves_the_pictures_down() -> None:
+    tall = PICTURE.resize((60, 120))
+    caption = "Grad-CAM · layer · 7×7 · net · 46 % of the evidence outside the region, 13 % beyond 6 px"
+    one = three_panel(tall, VALUES, title="cat", caption=caption)
+    wide = three_panel(tall, VALUES, title="cat", caption=caption, caption_lines=3)
+    assert (wide.width, one.height) == (one.width, three_panel(tall, VALUES, title="", caption="c").height)
+    added = wide.height - one.height
+    assert added > 0
+    assert np.array_equal(np.asarray(wide)[-224:], np.asarray(one)[-224:])
+    short = three_panel(tall, VALUES, title="cat", caption="c", caption_lines=3)
+    assert short.size == one.size
