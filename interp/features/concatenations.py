@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from interp.capture.structure import map_tensors, split_call, submodule
+from interp.features.provenance import Provenance
+from interp.layers import main_output
 from interp.models import ImageModel
 
 _NAMES = {"cat", "concat", "concatenate"}
@@ -43,6 +45,8 @@ class Concatenation:
 class Concatenating(TorchFunctionMode):
     """While active, every concatenation of channels is shown to `change`, which may give other inputs.
 
+    What it gives is told to `made`.
+
     Attributes:
         count: how many there were so far.
 
@@ -52,9 +56,9 @@ class Concatenating(TorchFunctionMode):
         tensor(0.)
     """
 
-    def __init__(self, change: Change) -> None:
+    def __init__(self, change: Change, made: Callable[[int, Tensor], None] | None = None) -> None:
         super().__init__()
-        self._change = change
+        self._change, self._made = change, made
         self.count = 0
 
     def __torch_function__(
@@ -68,6 +72,10 @@ class Concatenating(TorchFunctionMode):
         if _joins_channels(inputs, dim):
             inputs = self._change(self.count, inputs) or inputs
             self.count += 1
+            output = func(inputs, dim, **kwargs)
+            if self._made is not None:
+                self._made(self.count - 1, output)
+            return output
         return func(inputs, dim, **kwargs)
 
 
@@ -83,7 +91,9 @@ def concatenations_of(model: ImageModel, inputs: Tensor, bottleneck: str) -> tup
     """Find the concatenations that join a skip to what comes up, from two passes.
 
     An input of one comes up if it depends on the bottleneck. It is a skip if it does not, and is another one
-    for another picture.
+    for another picture. A skip that is multiplied by a gate, a map that a sigmoid gives of what comes up, is
+    still a skip; and what is concatenated only to make a gate does not count (Attention U-Net, Oktay et al.,
+    2018).
 
     Args:
         model: from `interp.load`.
@@ -99,10 +109,12 @@ def concatenations_of(model: ImageModel, inputs: Tensor, bottleneck: str) -> tup
     """
     noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0)).to(inputs)
     with model.twin() as private:
-        seen = _watched(private, inputs, bottleneck)
-        other = _watched(private, noise, bottleneck)
+        seen, only_gates = _watched(private, inputs, bottleneck)
+        other, _ = _watched(private, noise, bottleneck)
     found = []
     for number, (one, two) in enumerate(zip(seen, other, strict=True)):
+        if only_gates >> number & 1:
+            continue
         ups = tuple(i for i, up in enumerate(one.ups) if up)
         skips = tuple(
             i
@@ -140,13 +152,15 @@ class _Beginning:
         return map_tensors(output, _begun)
 
 
-def _watched(private: nn.Module, inputs: Tensor, bottleneck: str) -> list[_Seen]:
+def _watched(private: nn.Module, inputs: Tensor, bottleneck: str) -> tuple[list[_Seen], int]:
+    """Return all concatenations, and which of them only make gates, as bits."""
+    flow = Provenance()
     seen: list[_Seen] = []
     inside: list[str] = []
 
     def note(_number: int, joined: Sequence[Tensor]) -> None:
         # No weight of a twin asks for gradients, so only what comes after the bottleneck does.
-        ups = tuple(one.requires_grad for one in joined)
+        ups = tuple(flow.is_up(one) for one in joined)
         seen.append(_Seen(inside[-1] if inside else "", ups, tuple(one.detach().clone() for one in joined)))
 
     def leave(_module: nn.Module, _args: object, _output: object) -> None:
@@ -161,6 +175,7 @@ def _watched(private: nn.Module, inputs: Tensor, bottleneck: str) -> list[_Seen]
         stack.callback(submodule(private, part).register_forward_hook(_Beginning(call)).remove)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(Concatenating(note))
-        private(inputs.clone())
-    return seen
+        stack.enter_context(flow)
+        stack.enter_context(Concatenating(note, lambda number, output: flow.mark(output, number)))
+        output = main_output(private(inputs.clone()))
+    return seen, flow.gated & ~flow.of(output)
