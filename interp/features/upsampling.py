@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from interp.capture import record
 from interp.features.levels import Levels, levels_of, nearest_size
+from interp.features.provenance import Provenance
+from interp.layers import main_output
 from interp.models import ImageModel
 
 # Odd sizes are made to fit by a little enlarging, which is no up-sampling.
@@ -53,7 +56,8 @@ def upsamplings_of(model: ImageModel, levels: Levels | None = None) -> dict[tupl
         levels: from `levels_of`, where they are known already.
 
     Returns:
-        By the size of the row of the U at which it arrives. Where several steps lead to one row, the last.
+        By the size of the row of the U at which it arrives. Where several steps lead to one row, it is one
+        that the output depends on; of these the one from the nearest grid, and of these the last.
 
     Raises:
         FeatureError: no layer has a grid of positions.
@@ -66,26 +70,35 @@ def upsamplings_of(model: ImageModel, levels: Levels | None = None) -> dict[tupl
     sizes = [row.size for row in found.rows]
     with model.twin() as private:
         steps = _steps(private, model.blank(), found.bottleneck)
-    return {nearest_size(step.after, sizes): step for step in steps}
+    result: dict[tuple[int, int], Upsampling] = {}
+    for step in steps:
+        size = nearest_size(step.after, sizes)
+        if size not in result or math.prod(step.before) >= math.prod(result[size].before):
+            result[size] = step
+    return result
 
 
 def _steps(private: nn.Module, inputs: Tensor, bottleneck: str) -> list[Upsampling]:
-    watching = _Watching()
+    flow = Provenance()
+    watching = _Watching(flow)
     with ExitStack() as stack:
         for name, part in private.named_modules():
             stack.callback(part.register_forward_pre_hook(watching.enter(name, part)).remove)
             stack.callback(part.register_forward_hook(watching.leave).remove)
         stack.enter_context(record(private, [bottleneck], gradients=True))
+        stack.enter_context(flow)
         stack.enter_context(watching)
-        private(inputs.clone())
-    return watching.steps
+        events = flow.of(main_output(private(inputs.clone())))
+    # What no event reached was computed where nobody can look.
+    return [step for i, step in enumerate(watching.steps) if not events or events >> i & 1]
 
 
 class _Watching(TorchFunctionMode):
     """Notes every operation that makes a grid finer, of what comes from the bottleneck."""
 
-    def __init__(self) -> None:
+    def __init__(self, flow: Provenance) -> None:
         super().__init__()
+        self._flow = flow
         self.steps: list[Upsampling] = []
         self._inside: list[tuple[str, str]] = []
         # The last convolution's weights, as those before a pixel shuffle may still be as ICNR made them.
@@ -114,6 +127,7 @@ class _Watching(TorchFunctionMode):
             self._convolved(args[1] if len(args) > 1 else kwargs["weight"], given)
         if name in _KINDS and _finer(given, output):
             self._waits = name == "interpolate"
+            self._flow.mark(output, len(self.steps))
             self.steps.append(
                 Upsampling(
                     self._kind(name, given, output, args, kwargs),

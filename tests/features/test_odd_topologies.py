@@ -1,12 +1,14 @@
 """Networks whose U is easily misread: as many classes as channels, a last grid of one position, gates."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 import interp
-from interp.features import levels_of
+from interp.features import levels_of, skips_of, upsamplings_of
 
 
 def conv(before, after):
@@ -160,3 +162,115 @@ def test_what_is_pooled_over_all_positions_is_no_bottleneck():
 @pytest.mark.parametrize("size", [(30, 400), (400, 30), (100, 30), (17, 40)])
 def test_narrow_pictures(size):
     is_whole(size)
+
+
+class Gate(nn.Module):
+    """The additive gate of Oktay et al. (2018), on a grid coarser than the skip, with a layer after it."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.skip = nn.Conv2d(channels, 4, 2, 2, bias=False)
+        self.below = nn.Conv2d(2 * channels, 4, 1)
+        self.psi = nn.Conv2d(4, 1, 1)
+        self.scale = nn.Parameter(torch.ones(1))
+        self.after = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels))
+
+    def forward(self, skip, below):
+        weights = torch.sigmoid(self.psi(F.relu(self.skip(skip) + self.below(below))))
+        weights = self.scale * F.interpolate(weights, size=skip.shape[2:], mode="bilinear")
+        return self.after(weights.expand_as(skip) * skip)
+
+
+class Attention(ThreeLevels):
+    """Its gates are told by what comes from below; `zeroed` skips are those of a level, for comparison."""
+
+    zeroed = 0
+
+    def __init__(self):
+        super().__init__()
+        self.gate2, self.gate1 = Gate(16), Gate(8)
+
+    def gated(self, level, skip, below, up):
+        found = getattr(self, f"gate{level}")(skip, below)
+        return torch.zeros_like(found) if level == self.zeroed else found
+
+    def forward(self, x):
+        one = self.down1(x)
+        two = self.down2(self.pool(one))
+        low = self.bottom(self.pool(two))
+        up2 = self.up2(low)
+        y2 = self.join2(self.joined(up2, self.gated(2, two, low, up2)))
+        up1 = self.up1(y2)
+        return self.logits(self.join1(self.joined(up1, self.gated(1, one, y2, up1))))
+
+
+class Concatenated(Attention):
+    """Its gates concatenate both, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate2 = nn.Sequential(nn.Conv2d(32, 16, 1), nn.Sigmoid())
+        self.gate1 = nn.Sequential(nn.Conv2d(16, 8, 1), nn.Sigmoid())
+
+    def gated(self, level, skip, below, up):
+        found = skip * getattr(self, f"gate{level}")(torch.cat([up, skip], 1))
+        return torch.zeros_like(found) if level == self.zeroed else found
+
+
+@pytest.mark.parametrize("build", [Attention, Concatenated])
+def test_a_gated_skip_is_measured_where_the_decoder_takes_it_in(build):
+    torch.manual_seed(0)
+    net = build().eval()
+    model = model_of(net, labels=["a", "b", "c"])
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8))
+    assert rows_of(model) == THREE
+    found = skips_of(model, picture, interp.targets.box(0.3, 0.3, 0.7, 0.7, 0), ablate=["zero"])
+    assert [(row.size, row.channels) for row in found.rows] == [((32, 48), (8, 8)), ((16, 24), (16, 16))]
+    inputs = model.prepare([interp.open_image(picture)])
+    for level, row in enumerate(found.rows, 1):
+        net.zeroed = level
+        with torch.no_grad():
+            without = float(found.target(net(inputs))[0])
+        assert row.ablations["zero"].score == pytest.approx(without - found.score, rel=1e-4, abs=1e-5)
+        assert abs(row.ablations["zero"].score) > 1e-4
+        assert 0 < row.share < 1
+
+
+class Deep(ThreeLevels):
+    """An output of the coarser level is enlarged to the same size, after the other one or before."""
+
+    def __init__(self, first=False):
+        super().__init__()
+        self.aux, self.first = nn.Conv2d(16, 3, 1), first
+
+    def forward(self, x):
+        one = self.down1(x)
+        two = self.down2(self.pool(one))
+        y2 = self.join2(self.joined(self.up2(self.bottom(self.pool(two))), two))
+        out = self.logits(self.join1(self.joined(self.up1(y2), one)))
+        aux = F.interpolate(self.aux(y2), size=out.shape[2:])
+        return (aux, out) if self.first else (out, aux)
+
+
+class Fused(Deep):
+    """Outputs of every level are added up."""
+
+    def __init__(self):
+        super().__init__()
+        self.lowest = nn.Conv2d(32, 3, 1)
+
+    def forward(self, x):
+        out = super().forward(x)[0]
+        low = self.bottom(self.pool(self.down2(self.pool(self.down1(x)))))
+        return out + F.interpolate(self.lowest(low), size=out.shape[2:])
+
+
+@pytest.mark.parametrize(
+    ("net", "options"), [(Deep, {}), (lambda: Deep(first=True), {"output": 1}), (Fused, {})], ids=str
+)
+def test_outputs_of_other_levels_do_not_hide_how_the_decoder_makes_its_grid_finer(net, options):
+    found = upsamplings_of(model_of(net(), **options))
+    assert {size: (step.kind, step.layer) for size, step in found.items()} == {
+        (32, 48): ("transposed convolution", "up1"),
+        (16, 24): ("transposed convolution", "up2"),
+    }
