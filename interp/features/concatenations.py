@@ -17,6 +17,7 @@ from interp.layers import main_output
 from interp.models import ImageModel
 
 _NAMES = {"cat", "concat", "concatenate"}
+_ALONG_CHANNELS = {"hstack", "column_stack"}  # of what has channels and positions
 
 Change = Callable[[int, Sequence[Tensor]], Sequence[Tensor] | None]
 
@@ -65,9 +66,14 @@ class Concatenating(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if getattr(func, "__name__", "") not in _NAMES:
+        name = getattr(func, "__name__", "")
+        if name not in _NAMES | _ALONG_CHANNELS:
             return func(*args, **kwargs)
         inputs = args[0] if args else kwargs.pop("tensors")
+        if name in _ALONG_CHANNELS:
+            if not _joins_channels(inputs, 1):
+                return func(inputs, **kwargs)
+            func, args = torch.cat, (inputs, 1)
         dim = args[1] if len(args) > 1 else kwargs.pop("dim", kwargs.pop("axis", 0))
         if _joins_channels(inputs, dim):
             inputs = self._change(self.count, inputs) or inputs

@@ -136,7 +136,7 @@ def skips_of(
         progress: is told how many ablations are done.
 
     Raises:
-        FeatureError: the network concatenates nothing on its way up, or an option does not fit.
+        FeatureError: no concatenation of a skip is seen, or an option does not fit.
         ImageError: the picture cannot be opened.
         TargetError, PlaceError, LabelError: the target does not fit.
 
@@ -152,8 +152,9 @@ def skips_of(
     places = concatenations_of(model, inputs, bottleneck)
     if not places:
         raise NoSkipsError(
-            f"{model.name} concatenates nothing on its way up with what comes from its way down, so there "
-            "are no skips to compare. Is it a U-Net? Skips that are added are none here."
+            f"no concatenation is seen on the way up of {model.name} that takes in what comes from its way "
+            "down, so there are no skips to compare. Is it a U-Net? Skips that are added, or copied into a "
+            "tensor made before, are none here."
         )
     joined, gradients, output, asked = _differentiated(model, inputs, places, target)
     measures = measures_of(model, opened, asked, truth)

@@ -236,6 +236,35 @@ def test_a_gated_skip_is_measured_where_the_decoder_takes_it_in(build):
         assert 0 < row.share < 1
 
 
+class Stacked(ThreeLevels):
+    """Concatenates by another name."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.joined = lambda up, skip: join((up, skip))
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        torch.hstack,
+        torch.column_stack,
+        lambda parts: torch.concat(parts, dim=-3),
+        lambda parts: torch.concatenate(parts, axis=1),
+        lambda parts: torch.cat(dim=1, tensors=parts),
+    ],
+    ids=["hstack", "column_stack", "concat", "concatenate", "cat"],
+)
+def test_every_name_of_a_concatenation(join):
+    torch.manual_seed(0)
+    picture = Image.fromarray(np.full((32, 48, 3), 90, dtype=np.uint8))
+    found = skips_of(
+        model_of(Stacked(join)), picture, interp.targets.box(0.3, 0.3, 0.7, 0.7, 0), ablate=["zero"]
+    )
+    assert [row.channels for row in found.rows] == [(8, 8), (16, 16)]
+    assert all(row.ablations["zero"].score for row in found.rows)
+
+
 class Deep(ThreeLevels):
     """An output of the coarser level is enlarged to the same size, after the other one or before."""
 
@@ -266,7 +295,9 @@ class Fused(Deep):
 
 
 @pytest.mark.parametrize(
-    ("net", "options"), [(Deep, {}), (lambda: Deep(first=True), {"output": 1}), (Fused, {})], ids=str
+    ("net", "options"),
+    [(Deep, {}), (lambda: Deep(first=True), {"output": 1}), (Fused, {})],
+    ids=["after", "before", "added up"],
 )
 def test_outputs_of_other_levels_do_not_hide_how_the_decoder_makes_its_grid_finer(net, options):
     found = upsamplings_of(model_of(net(), **options))

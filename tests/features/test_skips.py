@@ -203,7 +203,7 @@ def test_what_is_no_skip_is_none():
     (row,) = skips_of(model, noise(), BOX, ablate=["zero"]).rows
     assert row.size == (32, 32)
     assert row.ablations["zero"].score != 0
-    with pytest.raises(FeatureError, match="concatenates nothing on its way up"):
+    with pytest.raises(FeatureError, match="no concatenation is seen on the way up"):
         skips_of(model_of(seeded(Fcn)()), noise(), BOX)
 
 
