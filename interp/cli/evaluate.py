@@ -79,8 +79,10 @@ def evaluate(
             f"about {planned.passes:,.0f} forward passes, some {in_words(planned.seconds)} here.",
             err=True,
         )
-    with progress_bar("Evaluating", interrupted=AGAIN) as tick:
-        made = planned.run(tick)
+        with progress_bar("Evaluating", interrupted=AGAIN) as tick:
+            made = planned.run(tick)
+    else:
+        made = planned.run()
     summary = made.summary()
     if as_json:
         show_json(_as_json(made, summary))
