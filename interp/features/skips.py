@@ -130,8 +130,9 @@ def skips_of(
             positions: what is there, but not where) and `"shuffled"` (the positions, all channels alike).
             None of them with `()`.
         truth: of a segmentation the label map, as in `interp.targets.where_true`; of a network that makes a
-            picture the picture that it should be. Then IoU and Dice of the target's class (of a target without
-            one, their means over the classes of the truth), or PSNR, are measured; void positions count nowhere.
+            picture the picture that it should be. Then IoU and Dice of the target's class (of a target
+            without one, their means over the classes of the truth), or PSNR, are measured; void positions
+            count nowhere.
         seed: of the shuffling.
         progress: is told how many ablations are done.
 
