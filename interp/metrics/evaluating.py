@@ -31,6 +31,7 @@ from interp.metrics.planning import (
     chosen_target,
     cost,
     pace,
+    told_target,
 )
 from interp.metrics.registry import Metric
 from interp.metrics.results import Row, as_table, read_tables, write_table
@@ -258,7 +259,7 @@ def plan(
         "methods": [method.name for method in chosen],
         "metrics": [metric.name for metric in judges],
         "layer": at,
-        "target": "top" if asked is None else network.labels[asked] if isinstance(asked, int) else "given",
+        "target": told_target(network, asked),
         "truth": truth is not None,
         "seed": seed,
         "versions": {package: version(package) for package in ("interp", "torch", "scipy", "pillow", "timm")},
@@ -279,9 +280,8 @@ def _key(
         state = _state(source)
         digest.update(f"{name}\0{state}\0".encode("utf-8", "surrogateescape"))
     # A question that cannot be written down may be another one the next time.
-    digest.update(
-        str(target).encode() if target is None or isinstance(target, int) else secrets.token_bytes()
-    )
+    known = target is None or isinstance(target, (int, str))
+    digest.update(repr(target).encode() if known else secrets.token_bytes())
     return digest.hexdigest()
 
 

@@ -135,6 +135,15 @@ def chosen_target(model: ImageModel, target: TargetLike) -> TargetLike:
     return target
 
 
+def told_target(model: ImageModel, target: TargetLike) -> str:
+    """Return what is asked in a word: "top", a class, or "given" for what cannot be written down."""
+    if target is None:
+        return "top"
+    if isinstance(target, int):
+        return model.labels[target]
+    return target if isinstance(target, str) else "given"
+
+
 def cost(methods: Sequence[Method], metrics: Sequence[Metric]) -> float:
     """Return how many forward passes one picture costs, about.
 

@@ -216,6 +216,9 @@ def test_masks_of_a_segmentation_are_label_maps(folder, tmp_path):
         model, folder, ["edges"], ["relevance-mass"], truth=dict.fromkeys("abcd", labels), target=target
     )
     assert set(made.table["chance"].to_pylist()) == {0.25}
+    asked = [plan(model, folder, ["edges"], ["sparseness"], target=target) for target in ("1", "1", "2")]
+    assert [each.about["target"] for each in asked] == ["1", "1", "2"]
+    assert asked[0].about["key"] == asked[1].about["key"] != asked[2].about["key"]
     usual = plan(model, folder, truth=dict.fromkeys("abcd", labels))
     names = [metric.name for metric in usual.metrics]
     assert "relevance-mass" in names
