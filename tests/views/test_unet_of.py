@@ -113,7 +113,7 @@ def test_skips_that_are_added_have_no_share(picture):
     assert found.skips is None
     assert [row.skip for row in found.levels.rows] == [True]
     assert "transposed convolution" in words(found.figure())
-    with pytest.raises(FeatureError, match="Skips that are added, or copied into a tensor made before, are none here"):
+    with pytest.raises(FeatureError, match="Skips that are added, or copied"):
         unet_of(model, picture, BOX, ablate=["zero"])
 
 
