@@ -164,7 +164,7 @@ def test_what_cannot_be_followed_exactly_is_said(folder, kind):
         assert interp.load(learner, preprocess=own).preprocess == own
 
 
-def segmenter(root, codes, loss=None):
+def segmenter(root, codes, loss=None, outputs=3):
     from fastai.vision.all import CrossEntropyLossFlat, Learner, Resize, SegmentationDataLoaders
 
     dls = SegmentationDataLoaders.from_label_func(
@@ -178,8 +178,9 @@ def segmenter(root, codes, loss=None):
         device=CPU,
     )
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 3, 1))
-    return fitted(Learner(dls, net, loss_func=loss or CrossEntropyLossFlat(axis=1), path=root))
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, outputs, 1))
+    learner = Learner(dls, net, loss_func=loss or CrossEntropyLossFlat(axis=1), path=root)
+    return fitted(learner) if outputs == 3 else learner
 
 
 @pytest.mark.parametrize("codes", [["a", "b", "c"], np.array(["a", "b", "c"])], ids=["list", "array"])
@@ -194,6 +195,13 @@ def test_segmentation(folder, codes):
     got = model.logits(model.prepare([interp.open_image(path)])).softmax(1)[0]
     torch.testing.assert_close(got, torch.as_tensor(wanted).as_subclass(torch.Tensor), rtol=1e-4, atol=1e-5)
     assert interp.explain(model, path, lambda out: out[:, 1].sum((1, 2))).probability is None
+
+
+def test_a_single_logit_has_the_name_of_the_second_of_two_classes(folder):
+    from fastai.vision.all import BCEWithLogitsLossFlat
+
+    model = interp.load(segmenter(folder, ["background", "tumour"], BCEWithLogitsLossFlat(), outputs=1))
+    assert (model.task, model.activation, model.labels) == ("segmentation", "sigmoid", Labels(("tumour",)))
 
 
 def test_picture_to_picture(folder):
