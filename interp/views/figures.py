@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy.typing as npt
 from PIL import Image
 
-from interp.views.boxed import boxed, traced
-from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
-from interp.views.overlay import Box, Interpolation, framed_heat, overlay
+from interp.views.frames import cell_size
+from interp.views.overlay import Box, Interpolation
 from interp.views.page import INCH, PIXELS_PER_INCH, ROOM_FOR_NUMBERS, Page, label_room, lines_of, say_on
 from interp.views.scale import Display, Scale
+from interp.views.three import three_views
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,23 +74,19 @@ def three_panel_figure(
         raise ValueError(f"height {height}: give at least 1 inch, or no word can be read")
     scale = scale or Scale.of(map, display)
     cell = cell_size(picture, round(height * PIXELS_PER_INCH))
-    small = fit(picture, cell)
-    placed = scaled_box(box, picture.size, small.size)
-    coloured = framed_heat(map, scale, small.size, box=placed, colormap=colormap, interpolation=interpolation)
-    drawn = overlay(
-        small,
+    views = three_views(
+        picture,
         map,
-        box=placed,
-        scale=scale,
+        cell,
+        scale,
+        box=box,
         opacity=opacity,
         colormap=colormap,
         threshold=threshold,
         interpolation=interpolation,
-        words=False,
+        outlines=outlines,
+        regions=regions,
     )
-    boxes = scaled_boxes(outlines, picture.size, small.size)
-    lined = [boxed(traced(view, regions, placed), boxes) for view in (small, drawn)]
-    views = [lined[0], coloured, lined[1]]
     high = height * INCH
     wide, margin, gap = high * cell[0] / cell[1], 12.0, 7.0
     bar_left = margin + 3 * (wide + gap)
@@ -104,7 +100,7 @@ def three_panel_figure(
         middle = margin + 25 + more / 2
         page.text(margin, middle, caption, _CAPTION, right - margin, lines=lines, muted=True)
     for index, view in enumerate(views):
-        axes = page.picture(margin + index * (wide + gap), head, wide, high, letterbox(view, cell))
+        axes = page.picture(margin + index * (wide + gap), head, wide, high, view)
         if scale.verdict is not None and index > 0:
             say_on(axes, scale.verdict, wide, 9, "middle" if index == 1 else "below")
     page.bar(bar_left, head, 9, high, scale, colormap, bar_label)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from interp.views.boxed import boxed, traced
-from interp.views.frames import cell_size, fit, letterbox, scaled_box, scaled_boxes
-from interp.views.overlay import Box, Interpolation, bar, framed_heat, overlay
+from interp.views.frames import cell_size
+from interp.views.overlay import Box, Interpolation, bar
 from interp.views.scale import Display, Scale, number
 from interp.views.text import INK, MUTED, PAPER, balanced, font, say, shorten
+from interp.views.three import three_views
 
 
 def three_panel(
@@ -70,23 +70,19 @@ def three_panel(
         raise ValueError(f"height {height}: give at least 64, or no word can be read")
     scale = scale or Scale.of(map, display)
     cell = cell_size(picture, height)
-    small = fit(picture, cell)
-    placed = scaled_box(box, picture.size, small.size)
-    coloured = framed_heat(map, scale, small.size, box=placed, colormap=colormap, interpolation=interpolation)
-    drawn = overlay(
-        small,
+    cells = three_views(
+        picture,
         map,
-        box=placed,
-        scale=scale,
+        cell,
+        scale,
+        box=box,
         opacity=opacity,
         colormap=colormap,
         threshold=threshold,
         interpolation=interpolation,
-        words=False,
+        outlines=outlines,
+        regions=regions,
     )
-    lines = scaled_boxes(outlines, picture.size, small.size)
-    lined = [boxed(traced(view, regions, placed), lines) for view in (small, drawn)]
-    cells = [letterbox(view, cell) for view in (lined[0], coloured, lined[1])]
     if scale.verdict is not None:
         # On the cells, as a picture may be a strip with no room for a word.
         cells[1:] = say(cells[1], scale.verdict, "middle"), say(cells[2], scale.verdict)
