@@ -15,6 +15,7 @@ from torch import nn
 from interp.defaults import METHOD
 from interp.explanation import FORMAT, Explanation, ExplanationError
 from interp.explanations import Explanations
+from interp.files import read_json
 from interp.images import Preprocess, open_image
 from interp.images.opening import Source
 from interp.images.pixels import pixels_hash
@@ -225,8 +226,9 @@ def _read(saved: str | Path) -> dict[str, Any]:
     text = str(saved)
     try:
         if isinstance(saved, Path) or not text.lstrip().startswith("{"):
-            text = Path(saved).read_text(encoding="utf-8")
-        about = json.loads(text)
+            about = read_json(Path(saved))
+        else:
+            about = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise ExplanationError(f"the saved explanation cannot be read ({error}).") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:

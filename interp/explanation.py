@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from PIL import Image
 
 from interp.context import Context, Evidence, context_ratio, region_of, regions_of
-from interp.files import write_whole
+from interp.files import json_text, write_whole
 from interp.images import Box
 from interp.images.pixels import pixels_hash
 from interp.methods import Method
@@ -289,7 +288,7 @@ class Explanation:
         A picture from a file is named by its path, any other is embedded. The hash of the weights is
         taken now; `interp.remake` checks it, the pixels and the map.
         """
-        return json.dumps(self._about(), indent=1, ensure_ascii=False)
+        return json_text(self._about())
 
     def _about(self) -> dict[str, Any]:
         values = self.values.astype("<f4").tobytes()

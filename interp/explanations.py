@@ -58,6 +58,7 @@ class Explanations(list[Explanation]):
             shares=[
                 [1.0 if each is None else drawn_share(each.method) for each in row] for row in arranged.rows
             ],
+            notes=[["" if each is None else " · ".join(each.notes) for each in row] for row in arranged.rows],
             shared=shared,
             native=True,
             **asdict(drawing),

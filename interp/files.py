@@ -1,12 +1,19 @@
-"""Write files whole or not at all."""
+"""Write files whole or not at all; read those that are files, within bounds."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+MOST = 256 * 2**20
+"""How many bytes of a file are read at once, as a guard against files without an end."""
 
 
 @contextmanager
@@ -31,3 +38,55 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_bytes(path: str | Path, *, most: int = MOST) -> bytes:
+    r"""Return a file's bytes; never wait for a pipe or a device, and never read more than `most`.
+
+    Raises:
+        OSError: it is not there, is no regular file, or is larger.
+
+    Example:
+        >>> read_bytes("sample_images/cat.jpg")[:3]
+        b'\xff\xd8\xff'
+    """
+    check_file(path)  # before it is opened, as opening a device may do something
+    # Between the two it may have become a pipe, which must not be waited for either.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(f"{Path(path).name} is larger than {most:,} bytes")
+    return data
+
+
+def read_json(path: str | Path, *, most: int = MOST) -> Any:
+    """Return what a JSON file says.
+
+    Raises:
+        OSError: as `read_bytes`.
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(read_bytes(path, most=most).decode("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{Path(path).name} is nested too deeply") from None
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON that UTF-8 can hold.
+
+    Names of files that are no UTF-8 have halves of characters, which are escaped and come back as they were.
+
+    Example:
+        >>> json_text("Bär")
+        '"Bär"'
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return re.sub(r"[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def check_file(path: str | Path) -> None:
+    """Raise an `OSError` unless `path` is a regular file, or a link to one; for libraries that open it."""
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError(f"{Path(path).name} is a folder, a pipe or a device, not a file")

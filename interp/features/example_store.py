@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from interp.features.errors import FeatureError
 from interp.features.example_set import FORMAT, Channel, Example, Examples
-from interp.files import write_whole
+from interp.files import check_file, write_whole
 from interp.images import Box
 
 _KEY = b"interp"
@@ -70,14 +70,18 @@ def read_examples(path: Path, root: Path | None = None) -> Examples:
         FeatureError: there is no such file, or it is none of ours.
     """
     try:
-        table = pq.read_table(path)
-        about = json.loads((table.schema.metadata or {})[_KEY])
-        if about["format"] != FORMAT:
-            raise KeyError("format")
+        check_file(path)
+        return _read(pq.read_table(path), root)
     except FileNotFoundError:
         raise FeatureError(f"{path} is not there. Make it with top_examples(..., out=FOLDER).") from None
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FeatureError(f"{path} is no file of examples that this version can read.") from error
+
+
+def _read(table: pa.Table, root: Path | None) -> Examples:
+    about = json.loads((table.schema.metadata or {})[_KEY])
+    if about["format"] != FORMAT:
+        raise KeyError("format")
     failed, stored = about.pop("failed"), about.pop("root")
     folder = root or (Path(stored) if stored else Path())
     lists = table.column("maxima").combine_chunks()

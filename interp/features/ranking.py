@@ -15,13 +15,18 @@ import torch
 from torch import Tensor
 
 from interp.features.statistics import Moments, channel_moments
-from interp.files import write_whole
+from interp.files import check_file, write_whole
 
 Floats = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
 
 # So many pictures' maxima are kept for histograms; of more, evenly drawn ones.
 MOST_MAXIMA: Final = 8192
+# What a damaged or foreign file raises.
+_UNREADABLE: Final = (
+    OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +138,7 @@ class Ranking:
     def load(cls, path: Path, key: str) -> Ranking | None:
         """Return what `save` wrote, or None if there is nothing, or something of another key."""
         try:
+            check_file(path)
             with np.load(path, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
                 if about["key"] != key:
@@ -152,7 +158,7 @@ class Ranking:
                     failed=about["failed"],
                 )
         # A checkpoint that cannot be read is no reason not to begin again.
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        except _UNREADABLE:
             return None
 
 

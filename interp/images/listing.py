@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ def pictures_in(folder: str | Path, *, recursive: bool = True, but: Path | None 
     """Return the pictures of a folder by their endings, sorted.
 
     Args:
-        folder: where to look. Links to folders are followed, hidden files and folders passed over.
+        folder: where to look. Links to folders are followed, a folder that is reached twice is listed once,
+            hidden files and folders are passed over.
         recursive: whether to walk the folders inside it too.
         but: a folder inside it that is passed over.
 
@@ -32,7 +32,7 @@ def pictures_in(folder: str | Path, *, recursive: bool = True, but: Path | None 
             if folder.exists()
             else f"the folder {folder} is not there."
         )
-    passed = frozenset() if but is None else frozenset({os.path.realpath(but)})
+    passed = {_identity(but)} if but is not None and but.exists() else set()
     found = sorted(_walk(folder, passed, recursive))
     if not found:
         deeper = 0 if recursive else sum(path.is_dir() for path in folder.iterdir())
@@ -43,16 +43,26 @@ def pictures_in(folder: str | Path, *, recursive: bool = True, but: Path | None 
     return found
 
 
-def _walk(folder: Path, passed: frozenset[str], recursive: bool) -> Iterator[Path]:
-    real = os.path.realpath(folder)
-    # A link to a folder above would lead around in circles.
-    if real in passed:
-        return
-    for path in folder.iterdir():
-        if path.name.startswith("."):
+def _walk(folder: Path, passed: set[tuple[int, int]], recursive: bool) -> Iterator[Path]:
+    """Yield the pictures of every folder once, however many links lead there, around in circles, too."""
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        # What lies in the folder itself is called by its own name, and not by that of a link to it.
+        place = folders.pop() if folders else links.pop(0)
+        if (identity := _identity(place)) in passed:
             continue
-        if path.is_dir():
-            if recursive:
-                yield from _walk(path, passed | {real}, recursive)
-        elif path.suffix.lower() in SUFFIXES:
-            yield path
+        passed.add(identity)
+        for path in sorted(place.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                (links if path.is_symlink() else folders).append(path)
+            elif path.suffix.lower() in SUFFIXES:
+                yield path
+        if not recursive:
+            return
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    about = folder.stat()
+    return about.st_dev, about.st_ino

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from interp.files import write_whole
+from interp.files import json_text, read_json, write_whole
 from interp.methods import get as get_method
 from interp.metrics.results import write_table
 
@@ -45,13 +44,13 @@ def write_files(made: Evaluation, out: Path) -> None:
         "verdicts": summary.verdicts,
     }
     with write_whole(out / ABOUT) as part:
-        part.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.write_text(json_text(told), encoding="utf-8")
 
 
 def read_about(path: Path) -> dict[str, Any]:
     """Return what an `evaluation.json` says; nothing where there is none that can be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

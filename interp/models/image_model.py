@@ -109,11 +109,25 @@ class ImageModel:
     def _pool(self) -> TwinPool:
         calling = Calling(self.output, self.extras)
         as_it_is = self.output is None and not self.extras
-        pool = TwinPool(self.module, None if as_it_is else calling.install)
-        with pool.lend() as private, _without_autocast(self.device.type):
-            run = self.module if as_it_is else partial(calling.call, self.module)
-            _compare(self.module, run, private, self.blank())
+        try:
+            pool = TwinPool(self.module, None if as_it_is else calling.install)
+            with pool.lend() as private, _without_autocast(self.device.type):
+                run = self.module if as_it_is else partial(calling.call, self.module)
+                _compare(self.module, run, private, self.blank())
+        except (CaptureError, LayerError, ModelError):
+            raise
+        except Exception as error:  # whatever somebody's forward raises
+            raise ModelError(self._does_not_run(error)) from error
         return pool
+
+    def _does_not_run(self, error: Exception) -> str:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        beside = ", and extra_inputs=(...) what it takes beside it" if isinstance(error, TypeError) else ""
+        return (
+            f"{self.name} does not run on an input of {self._shape(1)} ({reason}). Say what it takes: "
+            "load(..., preprocess=Preprocess((height, width), mean, std)), of other things than pictures "
+            f"input_shape=(channels, ...){beside}."
+        )
 
     @cached_property
     def layers(self) -> LayerTable:
@@ -138,9 +152,11 @@ class ImageModel:
 
     def blank(self, count: int = 1) -> torch.Tensor:
         """Return an input of zeros, `(count, C, *size)`, on the model's device and dtype."""
-        shape = (count, *(self.input_shape or (self.preprocess.channels, *self.preprocess.size)))
         with torch.inference_mode(False):
-            return torch.zeros(shape, device=self.device, dtype=self.dtype)
+            return torch.zeros(self._shape(count), device=self.device, dtype=self.dtype)
+
+    def _shape(self, count: int) -> tuple[int, ...]:
+        return (count, *(self.input_shape or (self.preprocess.channels, *self.preprocess.size)))
 
     def prepare(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """Return the network's input for opened pictures, `(B, C, H, W)`, on its device and dtype.

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from interp.capture import CaptureError
 from interp.images import Fit, Preprocess
 from interp.models.architecture import Architecture
 from interp.models.builders import ModelError
@@ -38,18 +37,7 @@ def output_shape(model: ImageModel) -> tuple[int, ...]:
     Raises:
         ModelError: it does not run on what its preprocessing makes.
     """
-    blank = model.blank()
-    try:
-        return tuple(model.logits(blank).shape)
-    except CaptureError:
-        raise
-    except (RuntimeError, TypeError) as error:
-        beside = ", and extra_inputs=(...) what it takes beside it" if isinstance(error, TypeError) else ""
-        raise ModelError(
-            f"{model.name} does not run on an input of {tuple(blank.shape)} ({str(error).splitlines()[0]}). "
-            "Say what it takes: load(..., preprocess=Preprocess((height, width), mean, std)), of other "
-            f"things than pictures input_shape=(channels, ...){beside}."
-        ) from error
+    return tuple(model.logits(model.blank()).shape)
 
 
 def from_learner(

@@ -195,6 +195,12 @@ def _from_module(
 ) -> ImageModel:
     while (inner := _wrapped(module)) is not None:
         module = inner
+    try:
+        list(module.modules())
+    except RecursionError as error:
+        raise ModelError(
+            f"{type(module).__name__} holds modules in modules, deeper than Python can follow. Make it flat."
+        ) from error
     given_one = preprocess is not None
     if preprocess is None:
         preprocess = timm_preprocess(module) if hasattr(module, "pretrained_cfg") else _assumed(module)
@@ -203,6 +209,11 @@ def _from_module(
     if len(shape) < 2:  # one number for each picture is the logit of one class
         model = replace(model, output=main_output)
         shape = output_shape(model)
+    if shape[0] != 1 or shape[1] == 0:
+        raise ModelError(
+            f"{model.name} makes an output of {shape} of one picture; there must be one row for it and one "
+            "class at least, (1, classes, ...). Say which part of the output is meant: load(..., output=...)."
+        )
     if len(given.get("input_shape", ())) == 1 and len(shape) == 4 and shape[1] in (1, 3):
         half = (0.5,) * shape[1]
         made = model.preprocess if given_one else Preprocess((shape[2], shape[3]), half, half)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_model
 
-from interp.files import write_whole
+from interp.files import json_text, read_json, write_whole
 from interp.images import Preprocess, PreprocessError
 from interp.models.architecture import Architecture
 from interp.models.builders import ModelError, chance_kept
@@ -32,6 +32,10 @@ KEYS = (
     "history",
     "versions",
 )
+
+
+# In which networks compute; what is stored in fewer bits is loaded as float32.
+_PRECISIONS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any] | None = None) -> Path:
@@ -75,7 +79,7 @@ def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any
         "history": dict(history or {}),
         "versions": {package: version(package) for package in ("interp", "torch", "timm", "torchvision")},
     }
-    text = json.dumps(about, indent=1, ensure_ascii=False)  # fails, if at all, before anything is written
+    text = json_text(about)  # fails, if at all, before anything is written
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with write_whole(folder / "model.safetensors") as part:
@@ -134,8 +138,8 @@ def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON:
         raise ModelError(f"{path.parent.name}/model.json is over {MAX_JSON // 2**20} MiB; it is not ours.")
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        about = read_json(path, most=MAX_JSON)
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path.parent.name}/model.json cannot be read ({error}).") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ModelError(
@@ -165,6 +169,6 @@ def _fill(module: Any, path: Path) -> None:
         )
     # A network trained in another precision stays in it.
     precisions = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
-    if len(precisions) == 1:
+    if len(precisions) == 1 and precisions <= _PRECISIONS:
         module.to(precisions.pop())
     module.load_state_dict(tensors, strict=False)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from interp.files import write_whole
+from interp.files import check_file, write_whole
 from interp.training.stages import TrainingError
 
 Row = dict[str, Any]
@@ -105,13 +105,25 @@ def _states(optimiser: Any) -> list[dict[str, Any]]:
 
 def _read(path: Path, prefix: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
+        check_file(path)
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})["interp"])
-            if not isinstance(about, dict) or not about.keys() >= _ABOUT:
+            if not _is_ours(about):
                 raise ValueError("it is no checkpoint of a run")
             return about, {key: file.get_tensor(key) for key in _keys(file) if key.startswith(prefix)}
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise TrainingError(f"{path} cannot be read ({error}); begin again in another folder.") from error
+
+
+def _is_ours(about: Any) -> bool:
+    """Whether the text beside the tensors says what `save_checkpoint` writes, each of its kind."""
+    return (
+        isinstance(about, dict)
+        and about.keys() >= _ABOUT
+        and all(type(about[key]) is int and about[key] >= 0 for key in ("stage", "epochs"))
+        and all(isinstance(about[key], list) for key in ("rows", "optimiser"))
+        and all(isinstance(row, dict) for key in ("rows", "optimiser") for row in about[key])
+    )
 
 
 def _keys(file: Any) -> list[str]:

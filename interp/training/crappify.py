@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from PIL import Image, ImageDraw, ImageFont
 
-from interp.files import write_whole
+from interp.files import read_json, write_whole
 from interp.images import LIMITS, ImageError, open_image
 from interp.images.geometry import shorter_side_to
 from interp.training.data import DataError, in_threads, pictures_in
@@ -280,9 +280,9 @@ def _open_folder(out: Path, settings: _Settings) -> None:
 
 def _compare(manifest: Path, wanted: dict[str, Any]) -> None:
     try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
+        found = read_json(manifest)
         other = [key for key in wanted if found[key] != wanted[key]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{manifest} is damaged. Delete its folder, or give a new one.") from error
     if other:
         what = ", ".join(f"{key} {_shown(found[key])}, now {_shown(wanted[key])}" for key in other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import math
 import re
 import time
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from interp.files import read_bytes, read_json
 from interp.training.stages import Stage, TrainingError
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def read_run(folder: str | Path) -> RunRecord:
     config = _config(place / "config.json", problems)
     settings = _mapping(config, "settings")
     names, epochs = _history(place / "history.csv", problems)
-    figures = tuple(sorted((place / "figures").glob("*.png"), key=_natural))
+    figures = tuple(sorted(filter(Path.is_file, (place / "figures").glob("*.png")), key=_natural))
     return RunRecord(
         folder=place,
         recipe=str(config.get("recipe") or ""),
@@ -227,8 +228,8 @@ def _config(path: Path, problems: list[str]) -> Mapping[str, Any]:
         problems.append(f"{path.name} is missing, so nobody knows the settings.")
         return {}
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        config = read_json(path)
+    except (OSError, ValueError):
         problems.append(f"{path.name} cannot be read, so nobody knows the settings.")
         return {}
     if not isinstance(config, dict):
@@ -288,10 +289,9 @@ def _table(path: Path, problems: list[str]) -> tuple[list[str], list[dict[str, s
     if not path.exists():
         return [], []
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            lines = list(reader)
+        reader = csv.reader(io.StringIO(read_bytes(path).decode("utf-8"), newline=""))
+        header = next(reader, [])
+        lines = list(reader)
     except (OSError, ValueError, csv.Error):
         problems.append(f"{path.name} cannot be read.")
         return [], []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from interp.files import write_whole
+from interp.files import json_text, read_json, write_whole
 from interp.training.checkpoint import (
     Progress,
     load_networks,
@@ -112,7 +112,7 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Run:
         folder.mkdir(parents=True, exist_ok=True)
         about = dict(config) | {"versions": {name: version(name) for name in ("interp", "torch", "fastai")}}
         with write_whole(path) as part:
-            part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+            part.write_text(json_text(about), encoding="utf-8")
         return Run(folder, Progress())
     _same(_read_config(path), config, folder)
     for half_written in folder.glob(".*.safetensors"):
@@ -132,9 +132,10 @@ def _plain(name: str) -> str:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        assert isinstance(about, dict)
-    except (OSError, ValueError, AssertionError) as error:
+        about = read_json(path)
+        if not isinstance(about, dict) or not isinstance(about.get("settings", {}), dict):
+            raise ValueError("it holds no settings")
+    except (OSError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read ({error}); begin again in another folder.") from error
     return about
 
@@ -147,7 +148,9 @@ def _same(began: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> Non
                 f"the run in {folder} was begun with another {part}; give the same, or another --out."
             )
     old, new = began.get("settings", {}), plain["settings"]
-    if changed := [key for key in new if key not in _FREE and old.get(key) != new[key]]:
+    # A setting that the run's version did not know was off.
+    asked = [key for key in new if key not in _FREE and (key in old or new[key])]
+    if changed := [key for key in asked if old.get(key) != new[key]]:
         raise TrainingError(
             f"the run in {folder} was begun with {changed[0]}={old.get(changed[0])!r:.120}, not "
             f"{new[changed[0]]!r:.120}. Give the same settings to resume it, or another --out."

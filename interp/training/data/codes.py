@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from interp.files import read_bytes
 from interp.models.labels import Labels
 from interp.training.data.problems import DataError
 
@@ -71,7 +72,7 @@ def void_number(void: str | None, codes: Sequence[str]) -> int | None:
 
 def _lines(file: Path) -> list[str]:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_bytes(file).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read as text ({type(error).__name__}).") from error
     return [line.strip() for line in text.splitlines() if line.strip()]

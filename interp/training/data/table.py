@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+from interp.files import read_bytes
 from interp.images import SUFFIXES
 from interp.training.data.problems import DataError, Kind, Problems
 from interp.training.data.split import Group
@@ -65,9 +66,9 @@ def read_table(path: Path, problems: Problems) -> list[Entry]:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Return the cells of each line that has any, and its number."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
-        rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
+        rows = list(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter))
     except FileNotFoundError as error:
         raise DataError(f"the table {path} is not there.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
