@@ -45,6 +45,18 @@ def test_explain_writes_one_picture_or_a_grid_and_remakes_it(tmp_path):
     assert len(list(out.glob("*.npz"))) == 2 * 4
 
 
+def test_a_verdict_stands_beside_every_map(tmp_path):
+    ways = ("--method", "eigen-cam", "--method", "consensus-cam", "--check", "--save", "json")
+    done = interp("explain", SAMPLES / "cat.jpg", *ways, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "EigenCAM: ✗ Do not believe it. A network that has learnt nothing gets much the same" in done.stdout
+    )
+    assert "Consensus-CAM: ✓ Stands up to the checks." in done.stdout
+    written = sorted((path.name, json.loads(path.read_text())["notes"]) for path in tmp_path.iterdir())
+    assert [notes for _, notes in written] == [["Stands up to the checks"], ["Do not believe it"]]
+
+
 def test_one_bad_picture_stops_no_other(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
     pictures = (tmp_path / "broken.jpg", tmp_path / "missing.jpg", SAMPLES / "coffee.jpg")

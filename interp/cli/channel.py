@@ -9,7 +9,7 @@ import typer
 
 from interp.cli.naming import plain
 from interp.cli.options import Model, Trust, app
-from interp.cli.printing import complain, progress_bar
+from interp.cli.printing import complain, progress_bar, say
 
 
 @app.command()
@@ -60,8 +60,8 @@ def channel(
         path = folder / f"channel-{number}.png"
         with write_whole(path) as part:
             found.figure().savefig(part, format="png")
-        typer.echo(f"channel {number}: {_said(found.reached, float(found.about.maxima.max()))}")
-        typer.echo(f"  → {path}")
+        say(f"channel {number}: {_said(found.reached, float(found.about.maxima.max()))}")
+        say(f"  → {path}")
         if found.visualisation is not None and not found.visualisation.finished:
             complain("interrupted; the page has the picture so far.")
             raise typer.Exit(130)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from interp.cli.options import Model, Trust, app
-from interp.cli.printing import complain, progress_bar, show, table_of
+from interp.cli.printing import complain, progress_bar, say, show, table_of
 
 if TYPE_CHECKING:
     from interp.features.concepts import ClassConcepts, ConceptBank, PictureConcepts
@@ -75,7 +75,7 @@ def concepts(
         complain(warning.message)
     with write_whole(file) as part:
         figure.savefig(part)
-    typer.echo(f"  → {file}")
+    say(f"  → {file}")
 
 
 def _figure_file(out: Path) -> Path:
@@ -96,7 +96,7 @@ def _of_folder(model: ImageModel, folder: Path, layer: str | None, count: int, e
         bank = concepts_of(model, folder, layer, concepts=count, examples=examples, progress=progress)
     _say_left_out(bank)
     explained = f"{bank.explained:.0%} of the activations explained"
-    typer.echo(f"{bank.layer}: {count} concepts of {counted(bank.pictures)}, {explained}")
+    say(f"{bank.layer}: {count} concepts of {counted(bank.pictures)}, {explained}")
     return bank
 
 
@@ -111,7 +111,7 @@ def _of_class(
     with progress_bar("pictures") as progress:
         found = craft(model, pictures, of, layer, concepts=count, examples=examples, progress=progress)
     _say_left_out(found.concepts)
-    typer.echo(f"{found.concepts.layer}: {count} concepts of {found.target} in {counted(len(found.files))}")
+    say(f"{found.concepts.layer}: {count} concepts of {found.target} in {counted(len(found.files))}")
     table = table_of("concept", "importance", "score falls by", right={0, 1, 2})
     for number, (part, fall) in enumerate(
         zip(found.importance.tolist(), found.fall.tolist(), strict=True), 1
@@ -128,7 +128,7 @@ def _say_left_out(bank: ConceptBank) -> None:
 
 def _say_picture(found: PictureConcepts) -> None:
     table = table_of("concept", "alone it would be", "")
-    typer.echo(f"{found.layer}: {len(found.bank)} concepts explain {found.explained:.0%} of its activations")
+    say(f"{found.layer}: {len(found.bank)} concepts explain {found.explained:.0%} of its activations")
     if found.said:
         for number, said in enumerate(found.said, 1):
             table.add_row(str(number), said.name, f"{said.probability:.0%}")

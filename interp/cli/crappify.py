@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from interp.cli.options import app
-from interp.cli.printing import complain, progress_bar
+from interp.cli.printing import complain, progress_bar, say
 
 
 @app.command()
@@ -49,7 +49,7 @@ def crappify(
     with progress_bar("Making poor") as tick:
         made = plan.run(workers=workers, progress=tick)
     there = f", {made.skipped} were there already" if made.skipped else ""
-    typer.echo(f"{made.written} poor pictures made{there} → {made.folder}")
+    say(f"{made.written} poor pictures made{there} → {made.folder}")
     for file, reason in made.failed.items():
         complain(f"{file}: {reason}")
     if made.failed:

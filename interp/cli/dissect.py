@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import AsJson, Trust, app
-from interp.cli.printing import complain, progress_bar, show, show_json, table_of
+from interp.cli.printing import complain, progress_bar, say, show, show_json, table_of
 
 if TYPE_CHECKING:
     from interp.features import GeneratorDissection, UnitEffect
@@ -103,8 +103,8 @@ def dissect(
         show_json(found.to_json() | {"changed": about, "figures": [str(out), str(beside)]})
         return
     _show(found, wanted if concept else None)
-    typer.echo(_said(effect))
-    typer.echo(f"{generator.name}, layer {found.layer}, {found.samples.count} pictures → {out}, {beside}")
+    say(_said(effect))
+    say(f"{generator.name}, layer {found.layer}, {found.samples.count} pictures → {out}, {beside}")
 
 
 def _generator(run: str, trust_pickle: bool) -> ImageModel:
@@ -154,10 +154,10 @@ def _show(found: GeneratorDissection, concept: str | None) -> None:
         grid.add_row(str(unit), name, *numbers, share)
     show(grid)
     if len(ranked) > _ROWS:
-        typer.echo(f"{len(ranked) - _ROWS} units more; --json has all.")
+        say(f"{len(ranked) - _ROWS} units more; --json has all.")
     known: dict[str, Any] = found.detectors()
     said = ", ".join(f"{name} {len(units)}" for name, units in known.items()) or "none"
-    typer.echo(f"units more than 0.05 above chance: {said}")
+    say(f"units more than 0.05 above chance: {said}")
 
 
 def _said(effect: UnitEffect) -> str:

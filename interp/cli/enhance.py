@@ -9,7 +9,7 @@ import typer
 
 from interp.cli.naming import unused
 from interp.cli.options import Model, Trust, app
-from interp.cli.printing import complain
+from interp.cli.printing import complain, say
 
 
 @app.command()
@@ -58,7 +58,7 @@ def enhance(
         with write_whole(target) as part:
             enhanced.save(part, "PNG")
         before, after = (f"{width} × {height}" for width, height in (opened.size, enhanced.size))
-        typer.echo(f"{picture.name}: {before} → {after} → {target}")
+        say(f"{picture.name}: {before} → {after} → {target}")
     if failed:
         complain(f"{failed} of {len(pictures)} pictures could not be enhanced.")
         raise typer.Exit(1)

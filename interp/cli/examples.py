@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from interp.cli.options import Model, Trust, app
-from interp.cli.printing import complain, progress_bar
+from interp.cli.printing import complain, progress_bar, say
 
 
 @app.command()
@@ -52,11 +52,11 @@ def examples(
         known = found.channel(index)
         names = ", ".join(example.file.name for example in known.examples[:3])
         best = known.examples[0].value if known.examples else float("nan")
-        typer.echo(f"channel {index}: up to {best:.4g} (mean {known.mean:.4g} ± {known.std:.4g}): {names}, …")
+        say(f"channel {index}: up to {best:.4g} (mean {known.mean:.4g} ± {known.std:.4g}): {names}, …")
     path = out / f"{'-'.join(map(str, chosen[:12]))}.png"
     with write_whole(path) as part:
         found.figure(chosen, core=not whole).savefig(part, dpi=160)
-    typer.echo(f"  → {path}")
-    typer.echo(f"  → {out / FILE}: all {len(found)} channels of {found.layer.removesuffix('@0')}")
+    say(f"  → {path}")
+    say(f"  → {out / FILE}: all {len(found)} channels of {found.layer.removesuffix('@0')}")
     for file, reason in found.failed.items():
         complain(reason if file in reason else f"{file}: {reason}")

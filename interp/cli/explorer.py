@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from interp.cli.options import app
-from interp.cli.printing import complain
+from interp.cli.printing import complain, say
 
 
 @app.command("app")
@@ -35,7 +35,7 @@ def explorer(
     if not Settings.of().pictures.is_dir():
         complain(f"--pictures {Settings.of().pictures}: there is no such folder.")
         raise typer.Exit(2)
-    typer.echo("Opening the network …")
+    say("Opening the network …")
     logging.disable(logging.WARNING)  # Streamlit warns of everything that it meets before it serves
     _warm_up()
     logging.disable(logging.NOTSET)

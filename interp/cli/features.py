@@ -11,7 +11,7 @@ import typer
 
 from interp.cli.naming import plain, unused
 from interp.cli.options import Model, Trust, app
-from interp.cli.printing import complain
+from interp.cli.printing import complain, say
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -116,7 +116,7 @@ def _each(pictures: Sequence[Path], out: Path, work: Callable[[Path, str], Itera
     for picture in pictures:
         try:
             for said in work(picture, unused(picture.stem, used)):
-                typer.echo(said)
+                say(said)
         except (ImageError, FeatureError) as error:
             failed += 1
             complain(error if picture.name in str(error) else f"{picture.name}: {error}")
@@ -181,8 +181,8 @@ def _filters(model: ImageModel, out: Path) -> None:
 
     found = first_filters(model)
     out.mkdir(parents=True, exist_ok=True)
-    typer.echo(f"{found.layer}: {' × '.join(map(str, found.kernels.shape))}")
-    typer.echo(_saved(found.figure("orientation"), out / "filters.png"))
+    say(f"{found.layer}: {' × '.join(map(str, found.kernels.shape))}")
+    say(_saved(found.figure("orientation"), out / "filters.png"))
 
 
 def _kernel(picture: Path, stem: str, out: Path, kernel: str, size: int) -> Iterator[str]:

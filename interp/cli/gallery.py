@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from interp.cli.options import Model, Trust, app
-from interp.cli.printing import progress_bar
+from interp.cli.printing import progress_bar, say
 
 INTERRUPTED = "nothing was written."
 
@@ -41,6 +41,6 @@ def gallery(
     with progress_bar("methods", counted=False, interrupted=INTERRUPTED) as progress:
         found = made(loaded, picture, target, method, short=not full, progress=progress)
     for name, why in found.refused.items():
-        typer.echo(f"{name}: {why}")
+        say(f"{name}: {why}")
     shown, all_of_them = len(found.explanations), len(found.explanations) + len(found.refused)
-    typer.echo(f"{shown} of {all_of_them} methods → {found.save(out, columns)}")
+    say(f"{shown} of {all_of_them} methods → {found.save(out, columns)}")

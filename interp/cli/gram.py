@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import AsJson, Model, Trust, app
-from interp.cli.printing import complain, progress_bar, show, show_json, table_of
+from interp.cli.printing import complain, progress_bar, say, show, show_json, table_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,7 +101,7 @@ def _nearest(
         for match in found.matches:
             grid.add_row(*(f"{d:.3f}" for d in (match.distance, *match.by_layer)), str(match.file))
         show(grid)
-        typer.echo(f"nearest of {found.searched} pictures to {found.picture} → {files[0]}")
+        say(f"nearest of {found.searched} pictures to {found.picture} → {files[0]}")
     for file, reason in found.failed.items():
         complain(reason if file.name in reason else f"{file}: {reason}")
 
@@ -149,9 +149,9 @@ def _compare(
         _show_distances(distances)
     if terms is not None:
         said = ", ".join(f"{name} {value:.3g}" for name, value in terms.values.items())
-        typer.echo(f"perceptual loss {terms.total:.3g}: {said}")
+        say(f"perceptual loss {terms.total:.3g}: {said}")
     for file in files:
-        typer.echo(f"  → {file}")
+        say(f"  → {file}")
 
 
 def _terms(model: ImageModel, pictures: Sequence[Path], found: Style) -> PerceptualTerms:

@@ -9,7 +9,7 @@ import typer
 
 from interp.cli.naming import unused
 from interp.cli.options import Model, Trust, app
-from interp.cli.printing import complain, progress_bar
+from interp.cli.printing import complain, progress_bar, say
 
 
 @app.command()
@@ -62,11 +62,11 @@ def invert(
             complain(error)
             continue
         for name, distance in zip(found.layers, found.distances, strict=True):
-            typer.echo(f"{picture.name}: {name}: distance {distance:.3g}")
+            say(f"{picture.name}: {name}: distance {distance:.3g}")
         path = out / f"{unused(picture.stem, used)}.{kind}.png"
         with write_whole(path) as part:
             found.figure().savefig(part, format="png")
-        typer.echo(f"  → {path}")
+        say(f"  → {path}")
         if not found.finished:
             complain("stopped; the last picture is as far as it came.")
             raise typer.Exit(130)

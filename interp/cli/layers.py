@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import AsJson, Trust, app
-from interp.cli.printing import show, show_json, table_of
+from interp.cli.printing import say, show, show_json, table_of
 
 if TYPE_CHECKING:
     from interp.models import GroupTable, ImageModel
@@ -115,7 +115,7 @@ def _show_layers(loaded: ImageModel, depth: int, as_json: bool) -> None:
         if deeper
         else ""
     )
-    typer.echo(f"{loaded.name}: {len(table)} layers, {len(table.stages)} stages. {note}".rstrip())
+    say(f"{loaded.name}: {len(table)} layers, {len(table.stages)} stages. {note}".rstrip())
 
 
 def _show_groups(loaded: ImageModel, as_json: bool) -> None:
@@ -130,11 +130,11 @@ def _show_groups(loaded: ImageModel, as_json: bool) -> None:
         show_json({**about, "groups": groups, "totals": [asdict(total) for total in table.totals]})
         return
     show(_layer_grid(table))
-    typer.echo("● stays trainable when its group is frozen")
+    say("● stays trainable when its group is frozen")
     show(_total_grid(table))
     layers, count = sum(len(group.layers) for group in table.groups), len(table.groups)
     plural = "" if count == 1 else "s"
-    typer.echo(f"{loaded.name}: {layers} layers with {table.total:,} weights in {count} group{plural}.")
+    say(f"{loaded.name}: {layers} layers with {table.total:,} weights in {count} group{plural}.")
 
 
 def _layer_grid(table: GroupTable) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import AsJson, app
-from interp.cli.printing import show, show_json, table_of
+from interp.cli.printing import say, show, show_json, table_of
 
 if TYPE_CHECKING:
     from interp.metrics import Metric
@@ -31,7 +31,7 @@ def metrics(
         show_json([{key: getattr(metric, key) for key in listed.split()} for metric in known])
         return
     show(_metric_table(known, silent=silent))
-    typer.echo(
+    say(
         f"{len(known)} metrics. Cost: forward passes, and + n further maps of the method. "
         "--json has their papers and options, which are given as in 'deletion(steps=224)'."
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import AsJson, Trust, app
-from interp.cli.printing import show, show_json, table_of
+from interp.cli.printing import say, show, show_json, table_of
 
 if TYPE_CHECKING:
     from interp.methods import Method
@@ -33,9 +33,7 @@ def models(
     from rich.columns import Columns
 
     show(Columns([f"{entry.name}{' ● offline' if entry.offline else ''}" for entry in found], padding=(0, 3)))
-    typer.echo(
-        f"{len(found)} models. Besides: any folder saved by interp, fastai Learners and modules in Python."
-    )
+    say(f"{len(found)} models. Besides: any folder saved by interp, fastai Learners and modules in Python.")
 
 
 @app.command()
@@ -57,7 +55,7 @@ def methods(
         show_json([{key: getattr(method, key) for key in listed.split()} for method in known])
         return
     show(_method_table(known, papers=papers))
-    typer.echo(
+    say(
         f"{len(known)} methods. A pass is one prediction; going back through the network counts as two more. "
         "--json has their options, which are given as in 'rise(masks=500)'."
     )
@@ -95,7 +93,7 @@ def convert(
 
     loaded: ImageModel = load(pickle, trust_pickle=trust_pickle)
     source, _, name = architecture.partition(":")
-    typer.echo(f"saved → {_with_architecture(loaded, source, name).save(folder)}")
+    say(f"saved → {_with_architecture(loaded, source, name).save(folder)}")
 
 
 def _with_architecture(loaded: ImageModel, source: str, name: str) -> ImageModel:

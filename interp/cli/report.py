@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from interp.cli.options import Classes, Model, Trust, app
-from interp.cli.printing import complain, progress_bar
+from interp.cli.printing import complain, progress_bar, say
 from interp.defaults import METHOD
 
 
@@ -54,7 +54,7 @@ def report(
             recursive=recursive,
             progress=tick,
         )
-    typer.echo(f"{made.pictures - len(made.failed)} pictures explained → {made.folder / 'index.html'}")
+    say(f"{made.pictures - len(made.failed)} pictures explained → {made.folder / 'index.html'}")
     for file, reason in made.failed.items():
         complain(f"{file}: {reason}")
     if made.failed:

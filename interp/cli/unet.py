@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import AsJson, Model, Trust, app
-from interp.cli.printing import progress_bar, show, show_json, table_of
+from interp.cli.printing import progress_bar, say, show, show_json, table_of
 
 if TYPE_CHECKING:
     from interp.features import UNet
@@ -84,7 +84,7 @@ def unet(
         show_json(found.to_json() | {"figure": str(out)})
         return
     _show(found)
-    typer.echo(f"{picture.name}: {found.shown} → {out}")
+    say(f"{picture.name}: {found.shown} → {out}")
 
 
 def _target(
@@ -126,7 +126,7 @@ def _show(found: UNet) -> None:
     show(grid)
     if found.skips is not None:
         measured = "".join(f", {name} {value:.3g}" for name, value in found.skips.measures.items())
-        typer.echo(f"skip: its part of |gradient × activation| for {found.skips.target.name}{measured}")
+        say(f"skip: its part of |gradient × activation| for {found.skips.target.name}{measured}")
 
 
 def _change(ablation: Any) -> str:

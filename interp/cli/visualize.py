@@ -10,7 +10,7 @@ import typer
 
 from interp.cli.naming import plain, unused
 from interp.cli.options import Classes, Model, Trust, app
-from interp.cli.printing import complain, progress_bar
+from interp.cli.printing import complain, progress_bar, say
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,9 +69,9 @@ def visualize(
     magnitude = _magnitude(images, pixels, loaded) if images else None
     found = _visualised(loaded, objectives, pixels, steps, seed, maco, magnitude)
     for name, value in ((name, value) for one in found for name, value in _reached(one)):
-        typer.echo(f"{name}: {value:.3g}")
+        say(f"{name}: {value:.3g}")
     for written in _written(found, out):
-        typer.echo(f"  → {written}")
+        say(f"  → {written}")
     if not all(one.finished for one in found) or sum(map(len, found)) < len(objectives):
         complain(f"interrupted after {len(found[-1].history)} of {steps} steps; this is the picture so far.")
         raise typer.Exit(130)

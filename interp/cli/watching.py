@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
+from interp.cli.printing import say, visible
 
 if TYPE_CHECKING:
     from interp.training.stages import Stage
@@ -69,7 +69,7 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        typer.echo(text)
+        say(text)
         sys.stdout.flush()
 
 
@@ -97,7 +97,7 @@ class Bar(Lines):
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._progress.console.print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -12,6 +12,9 @@ import streamlit as st
 
 from interp.sentences import is_sentence
 
+# What Streamlit's markdown looks for after it has read the backslashes: addresses, icons.
+_FOUND_LATE = re.compile(r"(?i):(?=//|material/|streamlit:)|\bwww(?=\.)|(?<=\w)@(?=[\w-]+\.)")
+
 LANGUAGES = {"en": "English", "zh": "中文"}
 
 
@@ -34,22 +37,35 @@ def say(text: str, **values: object) -> str:
 def plain(text: str) -> str:
     r"""Return text that markdown shows as it is: names of files and classes are nobody's markup.
 
+    Addresses do not become links, nor `:material/...:` an icon: a sign that nobody sees stands within
+    them. Ends of lines become spaces.
+
     Example:
         >>> plain("a*b[1]")
         'a\\\\*b\\\\[1\\\\]'
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", text)
+    line = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text)
+    line = _FOUND_LATE.sub(lambda found: f"{found[0]}\u2060", line)
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", line)
 
 
 def told(error: BaseException) -> str:
     """Return the sentence of an error of this package, in the visitor's language where it is known there."""
     sentence = str(error)
+    found = translated(sentence)
+    if language() == "zh" and found == sentence:
+        return say("This did not work: {reason}", reason=sentence)
+    return found
+
+
+def translated(sentence: str) -> str:
+    """Return a sentence of this package in the visitor's language, or as it is where that is not known."""
     if language() != "zh":
         return sentence
     table, parts = _sentences()
     found = [(match, other) for pattern, other in table if (match := pattern.fullmatch(sentence))]
     if not found:
-        return say("This did not work: {reason}", reason=sentence)
+        return sentence
     # A sentence may be read in several ways; the right one has words that are known.
     match, translation = max(found, key=lambda pair: sum(v in parts for v in pair[0].groupdict().values()))
     return translation.format(**{name: parts.get(v, v) for name, v in match.groupdict().items()})
