@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import app
-from interp.cli.printing import complain
+from interp.cli.printing import complain, say
 from interp.cli.watching import watching
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def classifier(
         str, typer.Option(help="zeros, reflection or border around turned pictures.")
     ] = "reflection",
     keep_statistics: KeepStatistics = None,
+    random_labels: Annotated[
+        bool, typer.Option("--random-labels", help="Deal the classes out by chance, as a control.")
+    ] = False,
     valid: Valid = 0.2,
     seed: Seed = 42,
     resume: Resume = False,
@@ -109,6 +112,7 @@ def classifier(
         regex=regex,
         csv=None if csv is None else str(csv),
         pretrained=not untrained,
+        random_labels=random_labels,
         valid=valid,
         seed=seed,
         skip_bad=skip_bad,
@@ -302,10 +306,10 @@ def _run(recipe: Recipe, out: Path, resume: bool, find_lr: bool = False) -> None
         with watching() as watcher:
             if find_lr:
                 found, figure = search_rate(recipe, out, watcher=watcher)
-                typer.echo(f"suggested learning rate: {found.suggestion:.2g} → {figure}")
+                say(f"suggested learning rate: {found.suggestion:.2g} → {figure}")
                 return
             trained = run_recipe(recipe, out, resume=resume, watcher=watcher)
     except KeyboardInterrupt:
         complain("interrupted; --resume goes on from the last finished epoch.")
         raise typer.Exit(130) from None
-    typer.echo(f"finished → {trained.folder}; figures in {trained.folder / 'figures'}")
+    say(f"finished → {trained.folder}; figures in {trained.folder / 'figures'}")

@@ -82,6 +82,8 @@ class ClassifierSettings(Settings):
         final_batchnorm: a batch norm on the logits, as in the course. Its statistics settle over hundreds of
             steps, so it harms short trainings.
         dropout: before the last layer.
+        random_labels: deal the classes out by chance, as a control: maps that look the same afterwards never
+            showed what was learnt (Adebayo et al. 2018).
     """
 
     stages: tuple[Stage, ...] = QUICK
@@ -93,6 +95,7 @@ class ClassifierSettings(Settings):
     bias: bool = False
     final_batchnorm: bool = False
     dropout: float = 0.5
+    random_labels: bool = False
 
 
 class Classifier(Recipe):
@@ -118,7 +121,9 @@ class Classifier(Recipe):
         )
         sizes = check_pictures(data.pictures, progress=watcher.checking, problems=problems)
         bad = without_bad(problems, asked, watcher)
-        self._data, self._watcher = data.without(bad), watcher
+        kept = data.without(bad)
+        self._data = kept.dealt_out(asked.seed) if asked.random_labels else kept
+        self._watcher = watcher
         self._sizes = [size for item, size in enumerate(sizes) if item not in bad]
         count, groups, labels = len(self._sizes), self._data.groups, self._data.labels
         self._split = split(count, asked.valid, asked.seed, groups=groups, labels=labels)

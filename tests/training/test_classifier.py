@@ -53,6 +53,14 @@ def test_labels_and_names_are_the_folders(finished, labelled):
     }
 
 
+def test_random_labels_are_the_same_classes_dealt_out_by_chance(make):
+    taught, nonsense = (prepared(make, random_labels=each)._data for each in (False, True))
+    assert nonsense.pictures == taught.pictures
+    assert sorted(nonsense.labels) == sorted(taught.labels)
+    assert nonsense.labels != taught.labels
+    assert nonsense == prepared(make, random_labels=True)._data
+
+
 def test_every_class_is_held_back_in_its_part(make):
     recipe = prepared(make)
     assert sorted(label for _, label in held_back(recipe)) == [0, 0, 1, 1, 2, 2]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
+
+import numpy as np
 
 from interp.training.data.listing import folder_there, pictures_in
 from interp.training.data.problems import DataError, Kind, Problems
@@ -57,6 +59,17 @@ class Labelled:
             for path, label, group in zip(self.pictures, self.labels, groups, strict=True)
         ]
         return _collect(row for item, row in enumerate(rows) if item not in bad)
+
+    def dealt_out(self, seed: int) -> Labelled:
+        """Return the same pictures with the same labels in random order, as a control.
+
+        What a network learns of them has nothing to do with what is in the pictures.
+
+        Args:
+            seed: of the order.
+        """
+        order = np.random.default_rng(seed).permutation(len(self.labels))
+        return replace(self, labels=tuple(self.labels[place] for place in order.tolist()))
 
 
 class _Row(NamedTuple):
