@@ -74,6 +74,9 @@ def main(run: str = "-", photographs: str | None = None) -> None:
     parts = interp.explain(model, [both], pair, "hires-cam(contrast=True)", model.layers.stages[-4:])
     _write(_drawn(parts.grid(), dpi=100), "consensus_parts.jpg")
     _write(_drawn(interp.gallery(model, both, "tiger cat").figure(), dpi=66), "gallery.jpg")
+    judged = interp.explain(model, [SAMPLES / "cat.jpg"], "tiger cat", ["eigen-cam", "consensus-cam"])
+    beside = interp.Explanations(interp.trust(each).beside(each) for each in judged)
+    _write(_drawn(beside.grid(), dpi=84), "verdict.jpg")
     stages = interp.explain(model, both, target="tiger cat", method="layer-cam", layer="stages")
     _write(_drawn(stages.grid()), "stages.jpg")
 

@@ -42,6 +42,7 @@ SHOTS = (
     Shot("look", "", {"class": "tiger cat"}),
     Shot("look-phone", "", {"class": "tiger cat"}, (390, 844)),
     Shot("chinese", "", {"class": "tiger cat", "lang": "zh"}),
+    Shot("trust", "trust", {"picture": "cat.jpg", "method": "eigen-cam"}, (1440, 1500)),
     Shot("compare", "compare", {}),
     Shot("inside", "inside", {}),
     Shot("style", "style", {}),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from interp.explanations import Explanations
     from interp.images import Preprocess, open_image
     from interp.methods import attribute
-    from interp.metrics import evaluate
+    from interp.metrics import Trust, evaluate, trust
     from interp.models import Architecture, ImageModel, load
     from interp.report import write_report
 
@@ -43,6 +43,7 @@ __all__ = [
     "Explanations",
     "ImageModel",
     "Preprocess",
+    "Trust",
     "attribute",
     "capture",
     "context_ratio",
@@ -61,6 +62,7 @@ __all__ = [
     "report",
     "targets",
     "training",
+    "trust",
     "views",
     "write_report",
 ]
@@ -84,6 +86,7 @@ _HOMES = {
     "Explanations": "explanations",
     "ImageModel": "models",
     "Preprocess": "images",
+    "Trust": "metrics",
     "attribute": "methods",
     "context_ratio": "context",
     "evaluate": "metrics",
@@ -92,6 +95,7 @@ _HOMES = {
     "load": "models",
     "open_image": "images",
     "remake": "explaining",
+    "trust": "metrics",
     "write_report": "report",
 }
 

@@ -213,3 +213,12 @@ def test_colours_of_pixels_span_99_in_100_of_them_and_say_so(with_input):
     assert "Pixels, raw, 1 % beyond" in texts(alone.show())
     layer = next(e for e in with_input if e.layer == "bn2")
     assert layer.scale.high == float(layer.map.max())
+
+
+def test_what_is_said_of_a_map_stands_under_it_and_only_then_takes_room(found):
+    one, two = found[:2]
+    quiet = interp.Explanations([one, two]).grid()
+    said = interp.Explanations([one, replace(two, notes=("Doubtful",))]).grid()
+    assert "Doubtful" in texts(said)
+    assert "Doubtful" not in texts(quiet)
+    assert said.get_size_inches()[1] > quiet.get_size_inches()[1]

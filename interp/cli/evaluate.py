@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from interp.cli.options import AsJson, Model, Trust, app
-from interp.cli.printing import AGAIN, complain, progress_bar, show, show_json, table_of
+from interp.cli.printing import AGAIN, complain, progress_bar, say, show, show_json, table_of
 
 if TYPE_CHECKING:
     from interp.metrics import Evaluation
@@ -24,6 +24,10 @@ def evaluate(
     masks: Annotated[
         Path | None,
         typer.Option(help="Folder of masks, each called like its picture: where the target really is."),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="Table (.csv) of boxes instead: picture, left, top, right, bottom in pixels."),
     ] = None,
     method: Annotated[
         list[str] | None,
@@ -56,16 +60,20 @@ def evaluate(
     Writes a table of all numbers, their means with 95 % intervals, a figure and an HTML page that opens
     offline. An interrupted evaluation goes on where it stopped when the same command is given again.
     """
-    from interp.metrics import plan
+    from interp.metrics import MetricError, plan
+    from interp.metrics.boxes import read_boxes
     from interp.metrics.planning import METHODS, in_words
     from interp.models import load
 
+    if masks is not None and boxes is not None:
+        raise MetricError("give --masks or --boxes, not both.")
+    truth = masks if boxes is None else read_boxes(boxes)
     planned = plan(
         load(model, trust_pickle=trust_pickle),
         folder,
         method or METHODS,
         metric or None,
-        truth=masks,
+        truth=truth,
         target=classes,
         layer=layer,
         out=out,
@@ -74,7 +82,7 @@ def evaluate(
         recursive=recursive,
     )
     if planned.left:
-        typer.echo(
+        say(
             f"{planned.left} pictures × {len(planned.methods)} methods × {len(planned.metrics)} metrics: "
             f"about {planned.passes:,.0f} forward passes, some {in_words(planned.seconds)} here.",
             err=True,
@@ -100,15 +108,15 @@ def _say(made: Evaluation, summary: Summary) -> None:
     from interp.metrics.evaluation_files import notes
 
     show(_table(summary))
-    typer.echo("Mean over pictures ± half its 95 % interval; * the best, = not told apart from it.")
+    say("Mean over pictures ± half its 95 % interval; * the best, = not told apart from it.")
     for name in summary.methods:
         if words := summary.verdicts[name]:
-            typer.echo(f"  {name}: {', '.join(words)}")
+            say(f"  {name}: {', '.join(words)}")
     for note in notes(made):
-        typer.echo(f"  {note}")
-    typer.echo(summary.answer)
+        say(f"  {note}")
+    say(summary.answer)
     if made.folder is not None:
-        typer.echo(f"→ {made.folder / 'index.html'}")
+        say(f"→ {made.folder / 'index.html'}")
 
 
 def _table(summary: Summary) -> Any:

@@ -12,7 +12,7 @@ import typer
 
 from interp.cli.naming import plain, unused
 from interp.cli.options import Classes, Model, Trust, app
-from interp.cli.printing import complain, progress_bar
+from interp.cli.printing import complain, progress_bar, say
 from interp.defaults import METHOD
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ def explain(
         str | None, typer.Option(help="What the columns of a grid are: target, layer or method.")
     ] = None,
     row_scale: Annotated[bool, typer.Option("--row-scale", help="One scale for each row of a grid.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Say whether each map should be believed (48 passes, 5 further maps)."),
+    ] = False,
     trust_pickle: Trust = False,
 ) -> None:
     """Explain pictures. Several methods, layers or classes make a grid for each picture."""
@@ -125,11 +129,13 @@ def explain(
             continue
         for explanation in found:
             said = explanation.scale.verdict or explanation.scale.text
-            typer.echo(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
+            say(f"{picture.name}: {explanation.title} · {explanation.caption}: {said}")
             if (context := explanation.asked_context) is not None:
-                typer.echo(f"  {context.words}")
+                say(f"  {context.words}")
+        if check:
+            found = _checked(found, picture.name)
         for written in _save(found, out, unused(picture.stem, used), kinds, drawing, placing):
-            typer.echo(f"  → {written}")
+            say(f"  → {written}")
     if failed:
         complain(f"{failed} of {len(pictures)} pictures could not be explained.")
         raise typer.Exit(1)
@@ -143,6 +149,20 @@ def _watched(methods: Sequence[Method], words: str) -> Iterator[Progress | None]
         return
     with progress_bar(words, counted=False, interrupted=INTERRUPTED) as tick:
         yield tick
+
+
+def _checked(found: Explanations, words: str) -> Explanations:
+    """Say of each map whether it should be believed, and return the maps with that in their captions."""
+    from interp.metrics import truster
+    from interp.progress import part_of
+
+    bar = progress_bar(f"checks {words}", counted=False, interrupted=INTERRUPTED)
+    with bar as tick, truster(found[0].model) as judge:
+        said = [judge(each, part_of(tick, number, len(found))) for number, each in enumerate(found)]
+    for explanation, verdict in zip(found, said, strict=True):
+        about = f"{explanation.target.name}, {explanation.method.title}: " if len(found) > 1 else ""
+        say(f"  {about}{verdict}")
+    return type(found)(verdict.beside(each) for each, verdict in zip(found, said, strict=True))
 
 
 def _save(
@@ -174,4 +194,4 @@ def remake(
     from interp.explaining import remake as remake_explanation
 
     again = remake_explanation(saved)
-    typer.echo(f"the same map again: {again.title} · {again.caption} → {again.save(out)}")
+    say(f"the same map again: {again.title} · {again.caption} → {again.save(out)}")

@@ -3,6 +3,7 @@
 from interp.metrics import (  # noqa: F401  (they register themselves)
     complexity,
     curves,
+    displaced,
     dropping,
     infidelity,
     localisation,
@@ -10,15 +11,20 @@ from interp.metrics import (  # noqa: F401  (they register themselves)
     sanity,
     stability,
 )
+from interp.metrics.between import agreement
+from interp.metrics.boxes import Boxes
 from interp.metrics.evaluating import Plan, evaluate, plan
 from interp.metrics.evaluation import Evaluation, Summary
 from interp.metrics.games import GridGame, grid_game
 from interp.metrics.measuring import measure
 from interp.metrics.registry import KINDS, Metric, get, metric, metrics
 from interp.metrics.trial import Curve, Measured, MetricError, Trial
+from interp.metrics.trusting import Check, Trust, trust, truster
 
 __all__ = [
     "KINDS",
+    "Boxes",
+    "Check",
     "Curve",
     "Evaluation",
     "GridGame",
@@ -28,6 +34,8 @@ __all__ = [
     "Plan",
     "Summary",
     "Trial",
+    "Trust",
+    "agreement",
     "evaluate",
     "get",
     "grid_game",
@@ -35,4 +43,6 @@ __all__ = [
     "metric",
     "metrics",
     "plan",
+    "trust",
+    "truster",
 ]

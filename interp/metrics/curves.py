@@ -9,7 +9,7 @@ from interp.metrics.registry import metric
 from interp.metrics.trial import Curve, Measured, MetricError, Trial
 
 STEPS = 32
-_RISE_BLUR = 5 / 224  # σ of the blur that insertion begins with, in short sides: RISE's 5 pixels
+SOFT = 5 / 224  # σ of the blur that insertion begins with, in short sides: RISE's 5 pixels
 
 
 def ordered(heat: torch.Tensor, seed: int) -> torch.Tensor:
@@ -112,7 +112,7 @@ def insertion(trial: Trial, *, steps: int = STEPS, baseline: str = "soft", seed:
     _check(steps, "insertion")
     given = trial.picture
     if baseline == "soft":
-        empty = blurred(given, _RISE_BLUR * min(trial.size))
+        empty = blurred(given, SOFT * min(trial.size))
     else:
         empty = replacement(trial.probe, baseline, "insertion")
     found = curve(trial, empty, given, ordered(trial.heat, seed), steps)

@@ -185,8 +185,9 @@ def evaluate(
         pictures: a folder, or paths.
         methods: names, with options as in `"rise(masks=500)"`. Keep the controls among them.
         metrics: names, with options as in `"deletion(steps=224)"`; default: some of every kind.
-        truth: a folder of masks, each called like its picture, or name → array or path: where the target
-            really is. Metrics of localisation need it. Of a segmentation they are label maps.
+        truth: where the target really is: a folder of masks, each called like its picture; a table of boxes
+            (`.csv`: picture, left, top, right, bottom); or name → array, path or `Boxes`. Metrics of
+            localisation need it. Of a segmentation masks are label maps.
         target: None or "top" for each picture's predicted class; a class; or as in `interp.explain`.
         layer: of the maps that lie on a layer, the same for all; default: the deepest features.
         out: folder for `evaluation.parquet`, `summary.csv`, `summary.png`, `index.html`, `evaluation.json`.

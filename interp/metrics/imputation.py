@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-import numpy as np
-import numpy.typing as npt
-import scipy.sparse as sparse
 import torch
-from scipy.sparse.linalg import splu
 
-_STRAIGHT, _DIAGONAL = 1 / 6, 1 / 12
+from interp.metrics.multigrid import filled
 
 
 def imputed(picture: torch.Tensor, gone: torch.Tensor, noise: float, seed: int) -> torch.Tensor:
     """Return a picture whose missing positions are the weighted mean of their eight neighbours, and noise.
 
     `x_i = Σ_j w_ij x_j / Σ_j w_ij` for every missing i at once, with `w` = 1/6 for straight and 1/12 for
-    diagonal neighbours inside the picture: one sparse symmetric system for all channels.
+    diagonal neighbours inside the picture: one sparse symmetric system for each channel, solved to 10⁻⁶.
 
     Args:
         picture: `(C, H, W)`.
@@ -30,47 +24,14 @@ def imputed(picture: torch.Tensor, gone: torch.Tensor, noise: float, seed: int) 
         >>> imputed(row, torch.tensor([[False, True, False]]), noise=0, seed=0)
         tensor([[[0., 1., 2.]]])
     """
-    missing = gone.flatten().cpu().numpy()
-    if not missing.any():
+    gone = gone.cpu()
+    if not bool(gone.any()):
         return picture.clone()
-    flat = picture.flatten(1).cpu().double().numpy()
-    if missing.all():
-        values = np.repeat(flat.mean(1, keepdims=True), missing.size, axis=1)
-    else:
-        values = _solved(flat, missing, (int(gone.shape[0]), int(gone.shape[1])))
-    filled = torch.from_numpy(flat.copy())
-    drawn = torch.randn(values.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    filled[:, torch.from_numpy(missing)] = torch.from_numpy(values) + noise * drawn
-    return filled.reshape(picture.shape).to(picture)
-
-
-def _solved(
-    flat: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_], size: tuple[int, int]
-) -> npt.NDArray[np.float64]:
-    """Return the missing values `(C, missing)`."""
-    rows = _laplacian(size)[missing]
-    known = -(rows[:, ~missing] @ flat[:, ~missing].T)
-    # Symmetric and positive definite: no pivots, and an order of elimination that knows it.
-    factors = splu(
-        rows[:, missing].tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
+    given = picture.cpu().double()
+    found = filled(given, gone) if not bool(gone.all()) else given.mean((1, 2), keepdim=True).expand_as(given)
+    drawn = torch.randn(
+        len(given), int(gone.sum()), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     )
-    return np.asarray(factors.solve(known)).T
-
-
-@lru_cache(maxsize=8)
-def _laplacian(size: tuple[int, int]) -> sparse.csr_matrix:
-    """Return `D − W` of the whole picture, `(H W, H W)`."""
-    down, across = (_shift(length) for length in size)
-    straight = sparse.kron(down, sparse.identity(size[1])) + sparse.kron(sparse.identity(size[0]), across)
-    weights = _STRAIGHT * straight + _DIAGONAL * sparse.kron(down, across)
-    degrees = np.asarray(weights.sum(1)).ravel()
-    return (sparse.diags(degrees) - weights).tocsr()
-
-
-def _shift(length: int) -> sparse.csr_matrix:
-    """Return which positions of a line are neighbours."""
-    ones = np.ones(max(length - 1, 0))
-    return sparse.diags([ones, ones], [-1, 1], shape=(length, length)).tocsr()
+    result = found.clone()
+    result[:, gone] += noise * drawn
+    return result.to(picture)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +17,13 @@ from interp.methods.probe import Probe
 from interp.methods.registry import INPUT, Method
 from interp.methods.siblings import Siblings
 from interp.methods.sooner import Copies
+from interp.metrics.boxes import Boxes
 from interp.metrics.registry import Metric, get
 from interp.metrics.trial import Measured, Trial
+from interp.metrics.truths import on_input
 from interp.models import ImageModel
 from interp.progress import Progress, part_of
-from interp.targets import Target
+from interp.targets import Seen, Target
 
 
 def measure(
@@ -35,7 +38,8 @@ def measure(
     Args:
         explanation: from `interp.explain`.
         metrics: names, with options as in `"deletion(steps=224)"`; `interp.metrics.metrics()` lists them.
-        truth: bool, on the network's input: where the target really is. Metrics of localisation need it.
+        truth: where the target really is: bool, on the network's input, or `Boxes` in pixels of the picture.
+            Metrics of localisation need it.
         progress: is told how far this is.
 
     Returns:
@@ -50,10 +54,40 @@ def measure(
         True
     """
     asked = [get(name) for name in ([metrics] if isinstance(metrics, (str, Metric)) else metrics)]
+    found = {}
+    with on_trial(explanation, truth) as trial:
+        for number, each in enumerate(asked):
+            tell = part_of(progress or _quiet, number, len(asked))
+            found[each.name] = each(replace(trial, probe=replace(trial.probe, progress=tell)))
+    return found
+
+
+@contextmanager
+def on_trial(
+    explanation: Explanation,
+    truth: npt.ArrayLike | torch.Tensor | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Trial]:
+    """Yield the `Trial` of an explanation, on a twin of its network that is lent for as long.
+
+    Args:
+        explanation: from `interp.explain`.
+        truth: where the target really is: bool, on the network's input, or `Boxes` in pixels of the picture.
+        progress: is told how far each question is.
+
+    Example:
+        >>> explanation = interp.explain("efficientnet_lite0", "sample_images/cat.jpg")
+        >>> with on_trial(explanation) as trial:
+        ...     deletion = interp.metrics.get("deletion")(trial).value
+    """
     model = explanation.model
     inputs = model.prepare([explanation.picture])
-    mask = None if truth is None else torch.from_numpy(np.asarray(truth).astype(bool))
-    found = {}
+    mask = None
+    if isinstance(truth, Boxes):
+        seen = Seen(explanation.picture, model.preprocess)
+        mask = on_input(truth, seen, tuple(inputs.shape[2:]), explanation.target)
+    elif truth is not None:
+        mask = torch.from_numpy(np.asarray(truth).astype(bool))
     with model.twin() as private, torch.inference_mode(False), torch.no_grad():
         inputs = inputs.clone()
         trial = trial_of(
@@ -67,10 +101,7 @@ def measure(
             explanation.map,
             mask,
         )
-        for number, each in enumerate(asked):
-            tell = part_of(progress or _quiet, number, len(asked))
-            found[each.name] = each(replace(trial, probe=replace(trial.probe, progress=tell)))
-    return found
+        yield replace(trial, probe=replace(trial.probe, progress=progress or _quiet))
 
 
 def trial_of(

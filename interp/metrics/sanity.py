@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -40,31 +41,63 @@ def randomisation(trial: Trial, *, steps: int = 8, seed: int = 0) -> Measured:
         steps: in how many steps the layers are shuffled.
         seed: of the order.
     """
+    here = trial.map.float().cpu()
+    parts, ranks, structures = [0.0], [1.0], [1.0]
+    for part, found in shuffled(trial, steps, seed):
+        parts.append(part)
+        ranks.append(rank_correlation(here, found))
+        structures.append(structure(trial, found))
+    curves = {
+        "rank correlation": Curve(tuple(parts), tuple(ranks)),
+        "SSIM": Curve(tuple(parts), tuple(structures)),
+    }
+    return Measured(ranks[-1], chance=0.0, curves=curves)
+
+
+def shuffled(trial: Trial, steps: int, seed: int) -> Iterator[tuple[float, torch.Tensor]]:
+    """Yield the part of the layers that is shuffled, and the raw map `(*grid)` of such a network, on the CPU.
+
+    Args:
+        trial: the map.
+        steps: in how many steps the layers are shuffled, from the head down.
+        seed: of the order of the numbers.
+
+    Raises:
+        MetricError: there is no step.
+    """
     if steps < 1:
         raise MetricError(f"randomisation(steps={steps}): give 1 or more.")
-    here = trial.map.float().cpu()
     module = copy.deepcopy(trial.probe.module)
     layers = _weighted(module)
     steps = min(steps, len(layers))
     generator = torch.Generator().manual_seed(seed)
-    parts, ranks, structures = [0.0], [1.0], [1.0]
     done = 0
     for step in range(1, steps + 1):
         until = round(step * len(layers) / steps)
         for layer in layers[done:until]:
             _shuffle(layer, generator)
         done = until
-        probe = replace(trial.probe, module=module, copies=Copies(module, trial.probe.inputs))
-        (found,) = replace(trial, probe=probe).again(trial.picture)
-        parts.append(done / len(layers))
-        ranks.append(rank_correlation(here, found))
-        structures.append(_structure(trial, found))
+        found = _map_of(trial, module)
+        yield done / len(layers), found
         trial.probe.progress(step, steps)
-    curves = {
-        "rank correlation": Curve(tuple(parts), tuple(ranks)),
-        "SSIM": Curve(tuple(parts), tuple(structures)),
-    }
-    return Measured(ranks[-1], chance=0.0, curves=curves)
+
+
+def untaught(module: nn.Module, seed: int) -> nn.Module:
+    """Return a copy of a network that has learnt nothing: the numbers of every weight in random order."""
+    copied = copy.deepcopy(module)
+    generator = torch.Generator().manual_seed(seed)
+    for layer in _weighted(copied):
+        _shuffle(layer, generator)
+    return copied
+
+
+def survival(trial: Trial, modules: Sequence[nn.Module]) -> Measured:
+    """Return the mean rank correlation of the map with those of networks that have learnt nothing."""
+    here, found = trial.map.float().cpu(), []
+    for number, module in enumerate(modules):
+        found.append(rank_correlation(here, _map_of(trial, module)))
+        trial.probe.progress(number + 1, len(modules))
+    return Measured(sum(found) / len(found), chance=0.0)
 
 
 @metric(
@@ -103,6 +136,12 @@ def random_class(trial: Trial, *, classes: int = 2, seed: int = 0) -> Measured:
     return Measured(sum(found) / len(found), chance=0.0)
 
 
+def _map_of(trial: Trial, module: nn.Module) -> torch.Tensor:
+    """Return the raw map that the method makes of the picture with another network of the same shape."""
+    probe = replace(trial.probe, module=module, copies=Copies(module, trial.probe.inputs))
+    return replace(trial, probe=probe).again(trial.picture)[0]
+
+
 def _weighted(module: nn.Module) -> list[nn.Module]:
     """Return the modules with weights of their own, the head first."""
     return [each for each in module.modules() if any(True for _ in each.parameters(recurse=False))][::-1]
@@ -115,7 +154,8 @@ def _shuffle(layer: nn.Module, generator: torch.Generator) -> None:
             weight.copy_(weight.flatten()[mixed].reshape(weight.shape))
 
 
-def _structure(trial: Trial, other: torch.Tensor) -> float:
+def structure(trial: Trial, other: torch.Tensor) -> float:
+    """Return the SSIM of what the map and another raw map show; NaN where they are no pictures."""
     if len(trial.size) != 2:
         return float("nan")
     return structural_likeness(*(shown(trial.method, trial.on_picture(each)) for each in (trial.map, other)))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from interp.dense import RegionTarget
+from interp.metrics.boxes import Boxes, read_boxes
 from interp.metrics.trial import MetricError
 from interp.regions import Seen, as_numbers, fitted
 from interp.targets import Target
@@ -23,15 +24,18 @@ def masks_of(truth: Truth) -> dict[str, Any]:
     """Return masks by the name of their picture without its ending.
 
     Args:
-        truth: a folder of masks, each called like its picture; or name → array or path.
+        truth: a folder of masks, each called like its picture; a table of boxes (`.csv`); or name → array,
+            path or boxes.
 
     Raises:
-        MetricError: no such folder, or no mask in it.
+        MetricError: no such folder, or no mask in it; or no such table, or no box in a row of it.
 
     Example:
         >>> sorted(masks_of("masks"))  # masks/cat.png, masks/dogs/rex.png
         ['cat', 'dogs/rex']
     """
+    if not isinstance(truth, Mapping) and Path(truth).suffix.lower() == ".csv":
+        truth = read_boxes(truth)
     if isinstance(truth, Mapping):
         return {_stem(str(name)): mask for name, mask in truth.items()}
     folder = Path(truth)
@@ -57,7 +61,7 @@ def on_input(mask: Any, seen: Seen, size: tuple[int, ...], target: Target) -> to
     of that class. Of everything else the truth is where the mask is not 0.
 
     Args:
-        mask: an array or the path of a mask, of the picture's size or the input's.
+        mask: an array or the path of a mask, of the picture's size or the input's; or boxes.
         seen: the picture, and how the network sees it.
         size: of the network's input.
         target: what is asked.
@@ -68,6 +72,9 @@ def on_input(mask: Any, seen: Seen, size: tuple[int, ...], target: Target) -> to
     """
     if len(size) != 2:
         raise MetricError("masks are for pictures, with two sides.")
+    if isinstance(mask, Boxes):
+        inside = fitted(mask.mask(seen.picture.size), (size[0], size[1]), seen, "the mask")
+        return torch.from_numpy(np.asarray(inside > 0))
     numbers = fitted(as_numbers(mask, "the mask"), (size[0], size[1]), seen, "the mask", _OUTSIDE)
     if isinstance(target, RegionTarget):
         return torch.from_numpy(numbers == target.index)

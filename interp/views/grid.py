@@ -27,6 +27,8 @@ _ONE_LINE: Final = 18
 # The line below the grid: its font's size, and how many lines it may take.
 _NOTE: Final = 8.0
 _NOTE_LINES: Final = 4
+# Of the size of a font: from one line to the next.
+_LINE: Final = 1.35
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def grid_figure(
     boxes: Box | Sequence[Box | None] | None = None,
     display: Display | Sequence[Display | Sequence[Display]] = "positive",
     shares: float | Sequence[Sequence[float]] = 1.0,
+    notes: Sequence[Sequence[str]] | None = None,
     shared: Shared = False,
     show_picture: bool | None = None,
     native: bool = False,
@@ -108,6 +111,7 @@ def grid_figure(
         display: which part of the values is drawn: one for all, one a row, or for each row one a map.
         shares: of each map's positions, whose values its colours span: one for all, or for each row one
             a map.
+        notes: for each row one a map, in a line under it.
         shared: draw all maps on one scale, with one bar, so that colours can be compared; "row" draws
             those of each row on one scale, whose ends stand under each of them. In a row with several
             displays the maps of each share one, and a line below the grid says so.
@@ -133,7 +137,7 @@ def grid_figure(
         >>> maps = [[[[0.0, 1.0]], [[-1.0, -2.0]]]]
         >>> figure = grid_figure(cat, maps, row_labels=["Grad-CAM"], column_labels=["a", "b"])
     """
-    rows = rows_of(pictures, maps, boxes, display, row_labels, column_labels, shares)
+    rows = rows_of(pictures, maps, boxes, display, row_labels, column_labels, shares, notes)
     if cell < 1.2:
         raise ValueError(f"cell {cell}: give at least 1.2 inches, or no number can be read")
     if not isinstance(shared, bool) and shared != "row":
@@ -188,14 +192,15 @@ def _layout(rows: list[Row], cell: float, style: _Style, *, titled: bool) -> _La
     layout = _Layout((width, height), cell * INCH, top, under=0.0)
     lines = 2 if style.native and style.shared is not True and not layout.one_line else 1
     strip = 3.0 if style.shared is True else 9.0
-    return replace(layout, under=strip + lines * 1.35 * layout.small_print)
+    lines += any(cell.note for row in rows for cell in row.cells)
+    return replace(layout, under=strip + lines * _LINE * layout.small_print)
 
 
 def _note_height(note: str, room: float) -> float:
     """The height of the words below the grid, in points."""
     if not note:
         return 0.0
-    return 1.35 * _NOTE * len(wrap(note, font(round(_NOTE * 10)), room * 10, _NOTE_LINES))
+    return _LINE * _NOTE * len(wrap(note, font(round(_NOTE * 10)), room * 10, _NOTE_LINES))
 
 
 def _draw_labels(page: Page, layout: _Layout, rows: Sequence[str], columns: Sequence[str]) -> None:
@@ -243,6 +248,9 @@ def _draw_cell(
     rows, columns = as_map(cell.map).shape
     native = f"{rows}\N{MULTIPLICATION SIGN}{columns}" if style.native else ""
     _draw_range(page, layout, at, scale if style.shared == "row" else own, native, style)
+    left, size = at[0], layout.small_print
+    below = at[1] + layout.high + layout.under - _LINE * size
+    page.text(left + layout.wide / 2, below, cell.note, size, layout.wide, across="center", down="top")
 
 
 def _draw_range(
@@ -266,5 +274,5 @@ def _draw_range(
     low, high = scale.ends
     page.text(left, below, low, size, wide / 2, muted=True, down="top")
     page.text(left + wide, below, high, size, wide / 2, muted=True, across="right", down="top")
-    below += 0 if layout.one_line else 1.35 * size
+    below += 0 if layout.one_line else _LINE * size
     page.text(centre, below, native, size, wide, muted=True, across="center", down="top")

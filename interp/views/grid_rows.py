@@ -16,11 +16,12 @@ from interp.views.scale import Display, Scale, check_display, shared_limits
 
 @dataclass(frozen=True)
 class Cell:
-    """A map, or None where there is none, which part of its values is drawn, and of how many positions."""
+    """A map, or None; which part of its values is drawn, of how many positions, and what is said under it."""
 
     map: npt.ArrayLike | None
     display: Display
     share: float = 1.0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def rows_of(
     row_labels: Sequence[str],
     column_labels: Sequence[str],
     shares: float | Sequence[Sequence[float]] = 1.0,
+    notes: Sequence[Sequence[str]] | None = None,
 ) -> list[Row]:
     """Return one record a row, with whatever was given once for all repeated.
 
@@ -56,6 +58,7 @@ def rows_of(
         row_labels: one for each row.
         column_labels: one for each column.
         shares: of each map's positions that its colours span: one for all, or for each row one a map.
+        notes: for each row one a map, or none at all.
 
     Raises:
         ValueError: their numbers do not agree, or a display is none of the three.
@@ -87,8 +90,9 @@ def rows_of(
         if len(displays) != columns:
             raise ValueError(f"display[{index}]: {len(displays)} given for {columns} columns")
         spans = [shares] * columns if isinstance(shares, (int, float)) else shares[index]
-        given_row = zip(row, displays, spans, strict=True)
-        cells = [Cell(map, check_display(one), span) for map, one, span in given_row]
+        said = [""] * columns if notes is None else notes[index]
+        given_row = zip(row, displays, spans, said, strict=True)
+        cells = [Cell(map, check_display(one), span, note) for map, one, span, note in given_row]
         rows.append(Row(each_picture[index], cells, each_box[index]))
     return rows
 

@@ -53,6 +53,17 @@ def test_pictures_that_fail_are_named_and_counted(pictures, tmp_path):
     assert "1 of 3 pictures could not be judged" in done.stderr
 
 
+def test_boxes_are_a_table(pictures, tmp_path):
+    table = tmp_path / "boxes.csv"
+    table.write_text("picture,left,top,right,bottom\ncat.jpg,0,0,200,300\nrocket.jpg,10,10,90,200\n")
+    asked = ("--method", "centre", "--metric", "pointing-game", "--out", tmp_path / "out")
+    done = command("evaluate", pictures, "--boxes", table, *asked, "--json")
+    assert done.returncode == 0, done.stderr
+    assert {row["metric"] for row in json.loads(done.stdout)["summary"]} >= {"pointing-game"}
+    both = command("evaluate", pictures, "--boxes", table, "--masks", tmp_path, *asked)
+    assert (both.returncode, "give --masks or --boxes, not both" in both.stderr) == (2, True)
+
+
 def test_what_does_not_fit_is_a_sentence(pictures, tmp_path):
     done = command("evaluate", pictures, "--metric", "pointing-game", "--out", tmp_path / "out")
     assert done.returncode == 2

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import nn
 
 import interp
-from interp.metrics import MetricError, evaluate, measure, plan
+from interp.metrics import Boxes, MetricError, evaluate, measure, plan
+from interp.metrics.boxes import read_boxes
 from interp.metrics.evaluation import Evaluation
 from interp.models import LabelError
 from interp.models.labels import Labels
@@ -203,6 +204,51 @@ def test_masks_are_found_by_name_and_brought_to_the_input(model, folder, tmp_pat
     given = {"a": np.asarray(Image.open(masks / "a.png")), "b.png": str(masks / "b.png")}
     again = evaluate(model, folder, ["centre"], ["relevance-mass"], truth=given)
     assert again.summary().cell("centre", "relevance-mass").pictures == 2
+
+
+def test_boxes_are_masks_of_four_numbers(model, folder, tmp_path):
+    masks = masks_for(folder, tmp_path / "masks")
+    table = tmp_path / "boxes.csv"
+    table.write_text("Picture,left,top,right,bottom\na.png,0,0,40,32\na.png,0,32,40,64\nb.png,0,0,20,64\n")
+    asked = {"methods": ["centre", "edges"], "metrics": ["relevance-mass", "box-iou"]}
+    by_mask = evaluate(model, folder, truth=masks, **asked)
+    by_box = evaluate(model, folder, truth=table, **asked)
+    given = evaluate(
+        model, folder, truth={"a": Boxes([(0, 0, 40, 64)]), "b.png": Boxes([(0, 0, 20, 64)])}, **asked
+    )
+    for found in (by_box, given):
+        assert found.table["value"][:8].equals(by_mask.table["value"][:8])
+    assert by_box.table["note"][8].as_py() == "there is no mask of this picture"
+    explanation = interp.explain(model, folder / "b.png", method="edges")
+    measured = interp.metrics.measure(explanation, "relevance-mass", truth=Boxes([(0, 0, 20, 64)]))
+    assert measured["relevance-mass"].chance == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("left,top,right,bottom\n1,2,3,4\n", "boxes.csv has no column picture; it needs"),
+        ("picture,x,y\na,1,2\n", "boxes.csv has no column left, top, right, bottom"),
+        ("picture,left,top,right,bottom\na,1,2,3,4\na,5,2,3,4\n", "line 3 of boxes.csv has no box"),
+        ("picture,left,top,right,bottom\na,1,2,3\n", "line 2 of boxes.csv has no box"),
+        ("picture,left,top,right,bottom\na,1,2,nan,4\n", "line 2 of boxes.csv has no box"),
+        (b"\xff\xfe\x00", "the boxes boxes.csv cannot be read: it is no table of text"),
+        (None, "the boxes boxes.csv cannot be read: there is no such file"),
+    ],
+)
+def test_a_table_that_has_no_boxes_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "boxes.csv"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(MetricError, match=re.escape(sentence)):
+        read_boxes(path)
+
+
+def test_a_box_is_four_numbers_from_the_smaller_to_the_larger():
+    assert Boxes([(1, 2, 3, 4)]).mask((4, 5)).tolist() == [[0] * 4] * 2 + [[0, 1, 1, 0]] * 2 + [[0] * 4]
+    for wrong in ((3, 2, 1, 4), (1, 2, 3), (1, 2, float("inf"), 4)):
+        with pytest.raises(MetricError, match="the box"):
+            Boxes([wrong])
 
 
 def test_masks_of_a_segmentation_are_label_maps(folder, tmp_path):
