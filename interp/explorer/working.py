@@ -16,8 +16,8 @@ from streamlit.delta_generator import DeltaGenerator
 from interp.explorer.words import say
 
 T = TypeVar("T")
-KEPT = 24
-SHARE = 16 * 2**20
+KEPT = 96
+SHARE = 4 * 2**20
 RUNNING = "running"
 
 
@@ -79,11 +79,10 @@ def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, abo
         button: what the button says.
         about: a line beside it: what comes, and how long it takes.
     """
+    found: T | None = kept(name, key)
+    if found is not None:
+        return found
     desk = _desk()
-    with desk.lock:
-        if (name, key) in desk.results:
-            found: T = desk.results[name, key]
-            return found
     begun = st.session_state.get(RUNNING)
     if begun is not None and begun[0] == name and begun[1] != key:
         _forget()  # something else is asked now, and waits for its own press
@@ -105,6 +104,39 @@ def job(name: str, key: Hashable, run: Callable[[Meter], T], *, button: str, abo
         if about:
             st.caption(about)
     return None
+
+
+def at_once(name: str, key: Hashable, run: Callable[[Meter], T], *, title: str) -> T:
+    """Return the result of work of a few seconds that begins by itself, seen and kept as that of a `job`.
+
+    It ends as soon as the visitor goes on.
+
+    Args:
+        name: of the work.
+        key: everything that the result depends on.
+        run: does the work and calls the meter often.
+        title: what the meter says.
+    """
+    found: T | None = kept(name, key)
+    if found is not None:
+        return found
+    desk, place = _desk(), st.empty()
+    with place.container():
+        meter = Meter(title)
+    try:
+        result = _in_turn(run, meter, desk)
+    finally:
+        place.empty()
+    with desk.lock:
+        desk.results[name, key] = result
+    return result
+
+
+def kept(name: str, key: Hashable) -> Any:
+    """Return the result of work that somebody has done before, or None."""
+    desk = _desk()
+    with desk.lock:
+        return desk.results.get((name, key))
 
 
 def _done(name: str, run: Callable[[Meter], T], title: str, desk: _Desk, place: DeltaGenerator) -> T:

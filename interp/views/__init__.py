@@ -50,6 +50,7 @@ from interp.views.segmentation import segmentation_figure
 from interp.views.strip import strip_figure
 from interp.views.styles import nearest_figure, perceptual_terms_figure, style_distance_figure
 from interp.views.top_losses import TopLoss, top_losses_figure
+from interp.views.trials import TrialLine, TrialPanel, trials_figure
 from interp.views.unet import UBox, ULevel, u_figure
 from interp.views.visualisation import visualisation_figure
 
@@ -71,6 +72,8 @@ __all__ = [
     "Shown",
     "Tile",
     "TopLoss",
+    "TrialLine",
+    "TrialPanel",
     "UBox",
     "ULevel",
     "ViewError",
@@ -118,6 +121,7 @@ __all__ = [
     "three_panel_figure",
     "top_losses_figure",
     "training_curves",
+    "trials_figure",
     "u_figure",
     "visualisation_figure",
 ]

@@ -67,6 +67,31 @@ def test_every_sentence_has_a_translation_and_the_closest_comes_first(text):
     assert literal[0] == max(literal)
 
 
+def checks() -> set[str]:
+    """Return what a verdict says of its checks; words that are chosen before are assigned."""
+    tree = ast.parse((PACKAGE / "metrics" / "trusting.py").read_text(encoding="utf-8"))
+    given = [
+        node.args[2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Check"
+    ]
+    chosen = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "words"
+    ]
+    return {sentence(each) for each in (*given, *chosen)} - {"~"}
+
+
+@pytest.mark.parametrize("text", sorted(checks()))
+def test_every_check_of_a_verdict_has_a_translation(text):
+    assert any(pattern.fullmatch(text) for pattern, _ in words._sentences()[0])
+
+
+def test_checks_are_found():
+    assert len(checks()) == 8
+
+
 @pytest.fixture
 def model():
     torch.manual_seed(0)

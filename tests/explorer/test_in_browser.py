@@ -354,3 +354,28 @@ def test_ten_at_once_get_their_own(browser, server, default_model):
         wanted = interp.explain(default_model, SAMPLES / picture, target, method)
         np.testing.assert_array_equal(values["map"], wanted.values)
         page.context.close()
+
+
+def test_the_film_plays_and_the_badge_leads_to_it(visit):
+    page = visit(picture="cat.jpg", method="eigen-cam")
+    awaited(page, page.locator(".interp-badge.fails"))
+    page.get_by_text("Put it to the test").click()
+    awaited(page, page.locator(".interp-verdict.fails"))
+    awaited(page, page.locator(".film .way-3"))  # the last control is measured
+    idle(page)
+    slider = page.locator(".film input[type=range]")
+    slider.scroll_into_view_if_needed()
+    assert slider.input_value() == "0.25"
+    before = frame_of(page)
+    page.locator(".film .play").click()
+    awaited(page, page.locator(".film .now", has_text=re.compile("^[1-9] % taken away")))
+    page.locator(".film .play").click()
+    assert frame_of(page) != before
+    slider.press("End")
+    assert slider.get_attribute("aria-valuetext").startswith("100 % taken away, probability of tiger cat")
+    page.locator(".film .way-1").click()
+    assert page.locator(".film .way-1").get_attribute("aria-pressed") == "true"
+
+
+def frame_of(page) -> str:
+    return page.locator(".film canvas").evaluate("canvas => canvas.toDataURL()")

@@ -23,6 +23,7 @@ from interp.explorer.asking import (
 )
 from interp.explorer.choosing import asked_method, choose_method, estimate
 from interp.explorer.drawing import about_ends, cell_of, choose_drawing, cropped, heat_cell, stage_tile
+from interp.explorer.glancing import glance
 from interp.explorer.page import Page, Sight
 from interp.explorer.pages.look_taking import take
 from interp.explorer.parts import Cell, Choice, as_jpeg, choices, viewer
@@ -127,7 +128,7 @@ def _drawn(
         _layer(sight, tuple(found))
     with left:
         _modes()
-        shown = st.container()
+        believed, shown = st.container(), st.container()
     with right:
         stages = st.container()
         drawing = choose_drawing(method)
@@ -145,6 +146,9 @@ def _drawn(
             st.caption(said)
     with right:
         take(sight, explanation, drawing)
+    if method.quick:
+        with believed:  # last, for nobody should wait for it to see the map
+            glance(sight, explanation)
 
 
 def _modes() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import streamlit as st
@@ -10,6 +9,7 @@ import streamlit as st
 from interp.explorer.networks import Network, trained
 from interp.explorer.settings import Settings
 from interp.explorer.words import plain, say
+from interp.files import read_json
 
 COMMAND = "interp train segmentation FOLDER --out {runs}/streets"
 
@@ -53,8 +53,8 @@ def segmentations() -> list[str]:
 def _task(about: Path) -> str | None:
     """Return the task that a saved model names, without loading it."""
     try:
-        said = json.loads(about.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        said = read_json(about)
+    except (OSError, ValueError):
         return None
     return said.get("task") if isinstance(said, dict) else None
 
