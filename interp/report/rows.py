@@ -53,6 +53,7 @@ class Row:
     maps: tuple[ClassMap, ...] = ()
     panel: str | None = None
     thumbnail: bytes = b""
+    truth: int | None = None
 
 
 _CLASS_MAP = pa.struct(
