@@ -208,5 +208,5 @@ def _row(of_picture: list[tuple[dict[str, Any], npt.NDArray[np.float32]]]) -> Ro
 
 def _class_map(value: dict[str, Any], values: npt.NDArray[np.float32]) -> ClassMap:
     shape = value["map_height"], value["map_width"]
-    known = (value[name] for name in ("target", "index", "probability", "score"))
-    return ClassMap(*known, np.float32(value["unit"]) * values.reshape(shape))
+    target, index, probability, score = (value[n] for n in ("target", "index", "probability", "score"))
+    return ClassMap(target, index, probability, score, np.float32(value["unit"]) * values.reshape(shape))
