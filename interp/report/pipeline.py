@@ -20,6 +20,7 @@ from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open
 from interp.methods import attribute
 from interp.models import ImageModel
 from interp.report.rows import ClassMap, Row
+from interp.report.truths import Truths
 from interp.targets import AnyTarget, LogitTarget
 from interp.views import three_panel
 
@@ -40,6 +41,7 @@ class Job:
     batch_size: int
     names: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = LIMITS
+    truths: Truths = field(default_factory=Truths)
 
     def shown(self, file: str) -> str:
         """Return what people call a file."""
@@ -145,7 +147,7 @@ def _explained(
     for (number, path), picture in zip(batch, decoded, strict=True):
         file = path.relative_to(job.folder).as_posix()
         if isinstance(picture, str):
-            made.append(pool.submit(Row, file, picture))
+            made.append(pool.submit(Row, file, picture, truth=job.truths.of(file)))
         else:
             made.append(pool.submit(_draw, job, number, file, picture, next(maps)))
     return made
@@ -178,6 +180,7 @@ def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[E
         maps=tuple(_class_map(explanation) for explanation in found),
         panel=name,
         thumbnail=buffer.getvalue(),
+        truth=job.truths.of(file),
     )
 
 

@@ -25,7 +25,8 @@ from interp.progress import Progress
 from interp.report.finding import ReportError, find_pictures
 from interp.report.page import write_page
 from interp.report.pipeline import Job, explain_files
-from interp.report.rows import Row, read_part, write_maps, write_part
+from interp.report.rows import Row, read_part, write_part
+from interp.report.truths import Truth, truths_of
 from interp.targets import AnyTarget, several, top
 from interp.views import Scale, Tile, contact_sheet, overlay
 
@@ -62,6 +63,7 @@ def write_report(
     recursive: bool = False,
     names: Mapping[str, str] | None = None,
     limits: Limits = LIMITS,
+    truth: Truth | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Explain every picture of `folder` and write a report into `out`.
@@ -84,6 +86,8 @@ def write_report(
         names: relative path → what the page, the panels and the contact sheet call the file, where that is
             not the path. Any text; none of it is used as a path.
         limits: how large a picture may be; a larger one is listed with its reason.
+        truth: the class that each picture really is: `"folder"`, the name of the folder that holds it; a
+            table (`.csv`: picture, class); or relative path → class.
         progress: called with (done, all) after every picture, and meanwhile, with a part of a picture, by
             methods that take long.
 
@@ -116,6 +120,7 @@ def write_report(
         min(batch_size, size),
         names or {},
         limits,
+        truths_of(truth, model, folder, files),
     )
     about = _about(job, classes, top_classes)
     _begin(out, panels, parts, _key(about, job, files))
@@ -145,7 +150,7 @@ def write_report(
             for _ in chunk:
                 tick()
         else:
-            write_part(explain_files(job, chunk, tick, during), path)
+            write_part(explain_files(job, chunk, tick, during), path, layer=job.layer, method=job.method)
     return _finish(job, about, made, out)
 
 
@@ -221,14 +226,16 @@ def _finish(job: Job, about: dict[str, Any], parts: Sequence[Path], out: Path) -
 
     failed = {row.file: row.error for row in rows() if row.error is not None}
     count = sum(1 for _ in rows())
-    write_maps(rows(), out / "maps.parquet", layer=job.layer, method=job.method)
     with write_whole(out / "contact_sheet.png") as part:
         _sheet(job, rows(), count).save(part, "PNG", compress_level=3)
     write_page(job, about, rows(), out / "index.html")
     about = {**about, "pictures": count, "failed": failed}
     with write_whole(out / "report.json") as part:
         part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
-    shutil.rmtree(out / ".parts")
+    maps = out / "maps.parquet"
+    shutil.rmtree(maps, ignore_errors=True)
+    (out / ".parts" / "key").unlink()
+    (out / ".parts").rename(maps)
     return Report(out, count, failed)
 
 
