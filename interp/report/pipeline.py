@@ -167,7 +167,7 @@ def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[E
         box=(left * across, top * down, right * across, bottom * down),
         scale=first.scale,
     )
-    name = f"{number:06d}-{_plain(shown.stem)}.jpg"
+    name = f"{number:06d}-{plain_name(shown.stem)}.jpg"
     with write_whole(job.panels / name) as part:
         panel.save(part, "JPEG", quality=90)
     buffer = io.BytesIO()
@@ -184,7 +184,8 @@ def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[E
     )
 
 
-def _plain(stem: str) -> str:
+def plain_name(stem: str) -> str:
+    """Return what of a name every file system takes."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in stem)[:60].strip("-") or "picture"
 
 
