@@ -1,4 +1,4 @@
-"""The page of a report: it draws its maps itself and needs nothing from outside, whatever the number of pictures."""
+"""The page of a report: draws its maps itself, needs nothing from outside, and shows any number of pictures."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def write_page(job: Job, about: dict[str, Any], rows: Iterable[Row], path: Path)
         pieces = []
     text = _page(job, about, found, pieces)
     with write_whole(path) as part:
-        part.write_text(text, encoding="utf-8")
+        # Names of files that are no UTF-8 have halves of characters, which are shown as JSON has them.
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _pieces(job: Job, rows: Iterable[Row], found: Table, most_values: int) -> Iterator[Piece]:

@@ -76,10 +76,9 @@ def _rounded(values: npt.NDArray[np.float32], scale: Scale) -> tuple[bytes, floa
 
 
 def _halves(values: npt.NDArray[np.float32]) -> tuple[bytes, float]:
-    """Return the values as halves, the three digits that the page shows, and the power of two they were divided by.
+    """Return the values as halves, which keep the digits that are shown, and what they were divided by.
 
-    Values of gradients are far below what halves can hold; divided by the power of two below the largest of
-    them they keep eleven bits.
+    Values of gradients are far below what halves can hold; divided by a power of two they keep eleven bits.
     """
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
     unit = 2.0 ** math.floor(math.log2(largest)) if largest else 1.0

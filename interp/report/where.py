@@ -1,4 +1,4 @@
-"""Which maps of a report somebody means: `predicted = 'tiger cat' and probability < 0.5`, in words of Python or SQL."""
+"""Which maps of a report somebody means: `predicted = 'tiger cat' and probability < 0.5`."""
 
 from __future__ import annotations
 
