@@ -98,7 +98,8 @@ function filtered(state, names) {
   const classes = classesOf(state.class), role = state.role, only = state.only;
   const inPredicted = !role || role === "predicted", inTrue = truth && (!role || role === "true");
   const ranks = !role || role === "explained" ? maps : [];
-  const low = Math.round(state.from / 100 * 65535), high = Math.round(state.to / 100 * 65535);
+  // What lies on an edge is inside, however it was rounded to a 65,535th.
+  const low = Math.floor(state.from / 100 * 65535), high = Math.ceil(state.to / 100 * 65535);
   const level = state.trust ? head.levels.indexOf(state.trust) : 0, failed = only === "failed";
   let count = 0;
   for (let row = 0; row < head.count; row++) {
@@ -111,7 +112,7 @@ function filtered(state, names) {
       for (let rank = 0; !fits && rank < ranks.length; rank++) fits = classes[ranks[rank][row]];
       if (!fits) continue;
     }
-    const sure = probability[row], bar = Math.min(BARS - 1, Math.floor(sure * BARS / 65535));
+    const sure = probability[row], bar = Math.min(BARS - 1, Math.floor((sure + 0.5) * BARS / 65535));
     if (!failed) (bad ? wrong : right)[bar]++;
     if (failed || sure >= low && sure <= high) found[count++] = row;
   }
