@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ import pytest
 from PIL import Image
 
 import interp
-from interp.models import LabelError, ModelError
+from interp.models import LabelError, ModelError, Prediction
 from interp.report import ReportError, find_pictures, write_report, writing
-from interp.report.rows import ClassMap, Row, read_part, write_maps, write_part
+from interp.report.rows import ClassMap, Row, read_part, write_part
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
@@ -48,6 +49,10 @@ def finished(model, tmp_path_factory):
     ticks = []
     report = write_report(model, folder, out, progress=lambda done, count: ticks.append((done, count)))
     return report, folder, ticks
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_every_picture_is_explained_and_every_failure_named(finished):
@@ -148,11 +153,7 @@ def test_an_interrupted_report_goes_on_where_it_stopped(model, pictures, tmp_pat
     assert len(kept) == 1
     assert explained == ["cat_and_coffee.jpg", "rocket.jpg"]
     assert not (out / ".parts").exists()
-    for name in ("index.html", "report.json", "contact_sheet.png", "maps.parquet"):
-        assert (again.folder / name).read_bytes() == (undisturbed.folder / name).read_bytes(), name
-    assert {p.name: p.read_bytes() for p in (again.folder / "panels").iterdir()} == {
-        p.name: p.read_bytes() for p in (undisturbed.folder / "panels").iterdir()
-    }
+    assert contents(again.folder) == contents(undisturbed.folder)
 
 
 def test_parts_of_other_settings_are_thrown_away(model, pictures, tmp_path, monkeypatch):
@@ -220,28 +221,37 @@ def test_find_pictures(tmp_path):
         find_pictures(tmp_path / "a.jpg")
 
 
-def test_rows_survive_parquet(tmp_path):
-    values = np.array([[0.1, -2.0, 3e-30]], np.float32)
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_rows_survive_parquet(tmp_path, precision):
+    values = np.array([[0.125, -2.0, 0.0]], np.float32)
     rows = [
-        Row("a.jpg", error="broken"),
+        Row("a.jpg", error="broken", truth=3),
         Row(
             "b.jpg",
             size=(3, 4),
             box=(0.5, -1.25, 2.0, 3.0),
-            maps=(ClassMap("x", None, None, 1.5, values), ClassMap("y", 7, 0.25, -1.0, values)),
+            prediction=(Prediction(7, "y", 0.25),),
+            maps=(ClassMap("x", None, None, 1.5, values), ClassMap("y", 7, 0.25, -1.0, 2e-30 * values)),
             panel="b.jpg",
             thumbnail=b"\x00\xff",
+            truth=0,
         ),
+        Row("c.jpg", maps=(ClassMap("y", 7, 0.25, -1.0, 1e30 * np.ones((70, 1), np.float32)),)),
     ]
-    write_part(rows, tmp_path / "part")
-    back = read_part(tmp_path / "part")
-    assert [(r.file, r.error, r.size, r.box, r.panel, r.thumbnail) for r in back] == [
-        (r.file, r.error, r.size, r.box, r.panel, r.thumbnail) for r in rows
-    ]
-    assert [(m.target, m.index, m.probability, m.score) for m in back[1].maps] == [
-        ("x", None, None, 1.5),
-        ("y", 7, 0.25, -1.0),
-    ]
-    assert all((m.values == values).all() for m in back[1].maps)
-    write_maps(back, tmp_path / "maps", layer="l", method="m")
-    assert pq.read_table(tmp_path / "maps").column("error").to_pylist() == ["broken", None, None]
+    path = tmp_path / "part"
+    write_part(rows, path, layer="l", method="m", precision=precision, about={"interp": "known"})
+    back = list(read_part(path))
+    assert [replace(row, maps=()) for row in back] == [replace(row, maps=()) for row in rows]
+    for was, now in zip(rows, back, strict=True):
+        assert [(m.target, m.index, m.probability, m.score) for m in now.maps] == [
+            (m.target, m.index, m.probability, m.score) for m in was.maps
+        ]
+        for before, after in zip(was.maps, now.maps, strict=True):
+            np.testing.assert_allclose(
+                after.values, before.values, rtol=0 if precision == "float32" else 2.0**-11
+            )
+    table = pq.read_table(path)
+    assert table.column("error").to_pylist() == ["broken", None, None, None]
+    assert table.column("rank").to_pylist() == [None, 0, 1, 0]
+    assert table.column("truth").to_pylist() == [3, 0, 0, None]
+    assert pq.read_metadata(path).metadata[b"interp"] == b"known"

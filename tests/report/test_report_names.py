@@ -55,7 +55,8 @@ def test_names_change_nothing_but_what_is_shown(model, numbered, tmp_path):
     about = [json.loads((r.folder / "report.json").read_text()) for r in (plain, named)]
     assert about[1].pop("names") == {"0000.jpg": NASTY}
     assert about[0] == about[1]
-    assert pq.read_table(plain.folder / "maps.parquet").equals(pq.read_table(named.folder / "maps.parquet"))
+    tables = [pq.read_table(made.folder / "maps.parquet").drop_columns("panel") for made in (plain, named)]
+    assert tables[0].equals(tables[1])
 
 
 def test_reason_of_a_failure_has_the_name_that_people_know(model, numbered, tmp_path):
