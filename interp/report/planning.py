@@ -91,6 +91,7 @@ def plan(
     panels: bool = True,
     precision: Precision = "float32",
     shard_size: int | None = None,
+    check: bool = False,
 ) -> Plan:
     """Check what `write_report` is asked for, and tell what there is to do before it begins.
 
@@ -118,6 +119,7 @@ def plan(
         truths_of(truth, model, folder, files),
         out / "maps.parquet",
         precision,
+        check,
     )
     return Plan(job, files, size, _about(job, classes, top_classes, size), out)
 
@@ -183,6 +185,7 @@ def _about(job: Job, classes: Sequence[str | int], top_classes: int, shard_size:
         "shard_size": shard_size,
         "precision": job.precision,
         "panels": job.panels is not None,
+        "check": job.check,
         **({"names": dict(job.names)} if job.names else {}),
         "versions": {package: version(package) for package in ("interp", "torch", "pillow", "timm")},
     }
