@@ -25,7 +25,7 @@ def model():
 
 
 def job(folder: Path, **options) -> Job:
-    return Job(model(), folder, folder, None, "grad-cam", "bn2", 1, **options)
+    return Job(model(), folder, options.pop("panels", folder), None, "grad-cam", "bn2", 1, **options)
 
 
 @cache

@@ -22,7 +22,7 @@ def render(
             "--where",
             "-w",
             help="Which maps, as \"predicted = 'tiger cat' and probability < 0.5\". Columns: file, target, "
-            "index, probability, score, rank, predicted, truth, wrong, layer, method, width, height, error.",
+            "index, probability, score, rank, predicted, truth, wrong, trust, layer, method, width, height.",
         ),
     ] = None,
     images: Annotated[

@@ -29,6 +29,12 @@ def report(
         bool, typer.Option("--recursive", "-r", help="Walk the folders inside too.")
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures in one pass.")] = 16,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Say whether each picture's first map should be believed (48 passes, 5 maps)."
+        ),
+    ] = False,
     trust_pickle: Trust = False,
 ) -> None:
     """Write a report of a folder of pictures.
@@ -51,6 +57,7 @@ def report(
             method=method,
             layer=layer,
             batch_size=batch_size,
+            check=check,
             recursive=recursive,
             progress=tick,
         )

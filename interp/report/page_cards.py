@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from interp.explanation import drawn_share
 from interp.methods import Method
+from interp.metrics.trusting import WORDS
 from interp.models import Labels
 from interp.report.rows import ClassMap, Row
 from interp.views import Scale, normalise, number
@@ -32,7 +33,7 @@ def card(row: Row, name: str, method: Method, labels: Labels, most_values: int) 
     """
     if row.error is not None:
         return {"file": name, "error": row.error}
-    trust = getattr(row, "trust", None)
+    trust = row.maps[0].trust if row.maps else None
     return {
         "file": name,
         "size": row.size,
@@ -41,9 +42,13 @@ def card(row: Row, name: str, method: Method, labels: Labels, most_values: int) 
         "thumbnail": base64.b64encode(row.thumbnail).decode(),
         "prediction": [[known.name, _finite(known.probability)] for known in row.prediction],
         "truth": None if row.truth is None else labels[row.truth],
-        "trust": None if trust is None else [trust.level, trust.words],
+        "trust": None if trust is None else [trust, _said(trust), row.maps[0].reasons],
         "maps": [_map(found, method, most_values) for found in row.maps],
     }
+
+
+def _said(level: str) -> str:
+    return next((words for known, words in WORDS.items() if known == level), level)
 
 
 def _finite(value: float | None) -> float | None:

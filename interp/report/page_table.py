@@ -130,12 +130,12 @@ class Table:
         return self._numbers[key]
 
     def _level(self, row: Row) -> int:
-        trust = getattr(row, "trust", None)
+        trust = row.maps[0].trust if row.maps else None
         if trust is None:
             return 0
         levels = self.tally.levels
-        levels[trust.level] = levels.get(trust.level, 0) + 1
-        return list(levels).index(trust.level) + 1
+        levels[trust] = levels.get(trust, 0) + 1
+        return list(levels).index(trust) + 1
 
     def _unlike(self) -> list[str]:
         """Return the names of the classes, with the index where two have the same."""

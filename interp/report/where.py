@@ -26,6 +26,7 @@ COLUMNS: dict[str, Kind] = {
     "predicted": "text",
     "truth": "text",
     "wrong": "truth value",
+    "trust": "text",
     "layer": "text",
     "method": "text",
     "width": "number",

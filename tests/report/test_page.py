@@ -1,4 +1,4 @@
-"""The files of a report's page: pieces of any number of rows, the same bytes again, names that are no markup."""
+"""The files of a report's page: pieces of any number of rows, the same bytes again, no markup in names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -118,6 +119,36 @@ def test_more_classes_than_two_bytes_count(tmp_path, monkeypatch):
     assert found["rows"][0]["wide"]
     numbers = columns(found, "predicted", "<u4")
     assert [head(folder)["classes"][n] for n in numbers] == [f"class {n}" for n in range(300)]
+
+
+def test_verdicts_are_counted_and_kept(tmp_path):
+    def judged():
+        for number, each in enumerate(rows(300)):
+            level = ("holds", "doubtful", None)[number % 3]
+            first = [replace(found, trust=level, reasons="Why.") for found in each.maps[:1]]
+            yield replace(each, maps=(*first, *each.maps[1:]))
+
+    folder = written(tmp_path / "out", judged())
+    found, about = pieces(folder), head(folder)
+    assert about["levels"] == ["", "holds", "doubtful"]
+    states = columns(found, "state", "u1")
+    assert list(states[:3]) == [1, 2, 0]
+    assert (states[99::100] == 128).all()
+    assert found["part"][0][0]["trust"] == ["holds", "Stands up to the checks", "Why."]
+    assert ">99</dd>" in (folder / "index.html").read_text()  # 297 explained, every third one holds
+
+
+def test_a_report_without_pictures_does_not_speak_of_them(tmp_path):
+    made = [replace(each, thumbnail=b"", panel=None) for each in rows(5)]
+    folder = written(tmp_path / "out", iter(made), panels=None)
+    assert "interp render" in (folder / "index.html").read_text()
+
+
+def test_workers_that_finish_at_once_leave_one_whole_page(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: written(tmp_path / "out", rows(300)), range(4)))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data", "index.html"]
+    assert [len(part) for part in pieces(tmp_path / "out")["part"]] == [64] * 4 + [44]
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path):

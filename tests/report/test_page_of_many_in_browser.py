@@ -223,7 +223,9 @@ def test_a_missing_piece_is_said_where_it_is_missing(page, many, tmp_path):
     assert "data/part-00001.js is not there. Keep the folder data" in page.inner_text("#cards")
     shutil.rmtree(tmp_path / "copy/data")
     page.reload()
-    page.wait_for_function("document.getElementById('shown').textContent.includes('rows-00000.js is not there')")
+    page.wait_for_function(
+        "document.getElementById('shown').textContent.includes('rows-00000.js is not there')"
+    )
 
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028\"'"

@@ -41,7 +41,10 @@ function draw(card) {
   const about = shown.get(card);
   if (!about?.picture?.maps?.length) return;
   const { picture, chosen } = about, img = card.querySelector("img"), map = picture.maps[chosen];
-  const w = img.naturalWidth || picture.size[0], h = img.naturalHeight || picture.size[1], box = place(picture, w, h);
+  // Without a picture, the map alone in its shape.
+  const zoom = Math.min(1, 320 / Math.max(...picture.size));
+  const [w, h] = img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : picture.size.map(side => Math.max(1, Math.round(side * zoom)));
+  const box = place(picture, w, h);
   const [heat, over] = ["map", "overlay"].map(name => {
     const canvas = card.querySelector("canvas." + name);
     canvas.width = w; canvas.height = h;
@@ -127,7 +130,7 @@ function fill(card, picture) {
   const explained = new Set(picture.maps.map(map => map.target));
   const rest = picture.prediction.filter(([name]) => !explained.has(name));
   card.querySelector(".also").textContent = rest.length ? "then " + rest.map(([name, p]) => `${name} ${percent(p)}`).join(", ") : "";
-  if (!picture.thumbnail) { card.querySelector("img").closest("figure").hidden = true; draw(card); return Promise.resolve(); }
+  if (!picture.thumbnail) { card.classList.add("bare"); draw(card); return Promise.resolve(); }
   const img = card.querySelector("img");
   img.alt = picture.file;
   img.src = "data:image/jpeg;base64," + picture.thumbnail;
@@ -148,7 +151,10 @@ function say(line, picture) {
     if (table.truth[row] === table.predicted[row]) put(line, "span", "right", "badge good");
     else put(line, "span", `wrong: it is ${picture.truth}`, "badge bad");
   }
-  if (picture.trust) put(line, "span", picture.trust[1], "badge " + (["holds", "doubtful", "fails"].includes(picture.trust[0]) ? picture.trust[0] : ""));
+  if (picture.trust) {
+    const [level, words, reasons] = picture.trust;
+    put(line, "span", words, "badge " + (["holds", "doubtful", "fails"].includes(level) ? level : "")).title = reasons;
+  }
   if (picture.panel) {
     const link = put(line, "a", "panel");
     link.href = "panels/" + encodeURIComponent(picture.panel);
