@@ -4,8 +4,8 @@
 
 Rows are made up: tiny thumbnails, three maps of 7×7, 1,000 classes, a hundredth unreadable; scale and text of
 the maps are made once for each of 64 sets, as that is what takes long. What is measured: time and memory of
-writing, sizes, and in Chromium the time until the first cards are drawn, of filters, of searching names and of
-turning pages, and the memory of the page.
+writing, sizes, and in Chromium the time until the first cards are drawn, of filters, searches and turned pages,
+and the memory of the page.
 """
 
 from __future__ import annotations

@@ -1,7 +1,12 @@
 
 "use strict";
 const read = id => JSON.parse(document.getElementById(id).textContent);
-const bytes = text => Uint8Array.from(atob(text), sign => sign.charCodeAt(0));
+function bytes(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const signs = atob(text), found = new Uint8Array(signs.length);
+  for (let i = 0; i < found.length; i++) found[i] = signs.charCodeAt(i);
+  return found;
+}
 const head = read("head");
 const FAILED = 128, KEPT = 16;
 
@@ -53,7 +58,9 @@ async function loadTable(tell) {
 }
 
 // Values are written with the smallest byte first, whatever the order of the machine that reads them.
+const SMALLEST_FIRST = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 function column(raw, Kind) {
+  if (SMALLEST_FIRST) return new Kind(raw.buffer, 0, raw.length / Kind.BYTES_PER_ELEMENT);
   const size = Kind.BYTES_PER_ELEMENT, view = new DataView(raw.buffer), found = new Kind(raw.length / size);
   for (let i = 0; i < found.length; i++) found[i] = size === 2 ? view.getUint16(2 * i, true) : view.getUint32(4 * i, true);
   return found;
@@ -91,43 +98,47 @@ function classesOf(text) {
   return Uint8Array.from(lower, (name, number) => number > 0 && (whole ? name === wanted : name.includes(wanted)) ? 1 : 0);
 }
 
+const BARS = 20;
 // The rows that fit, as numbers, and how many there are by probability, right and wrong.
 function filtered(state, names) {
-  const { predicted, truth, probability, maps } = table, state_ = table.state;
-  const found = new Uint32Array(head.count), right = new Uint32Array(BARS), wrong = new Uint32Array(BARS);
-  const classes = classesOf(state.class), role = state.role, only = state.only;
-  const inPredicted = !role || role === "predicted", inTrue = truth && (!role || role === "true");
+  const { predicted, truth, probability, maps } = table, marks = table.state, all = head.count;
+  const found = new Uint32Array(all), right = new Uint32Array(BARS + 1), wrong = new Uint32Array(BARS + 1);
+  const classes = classesOf(state.class), role = state.role;
+  const inPredicted = !role || role === "predicted", inTrue = truth !== null && (!role || role === "true");
   const ranks = !role || role === "explained" ? maps : [];
   // What lies on an edge is inside, however it was rounded to a 65,535th.
-  const low = Math.floor(state.from / 100 * 65535), high = Math.ceil(state.to / 100 * 65535);
-  const level = state.trust ? head.levels.indexOf(state.trust) : 0, failed = only === "failed";
+  const low = Math.floor(state.from / 100 * 65535), high = Math.ceil(state.to / 100 * 65535), bar = BARS / 65535;
+  const level = state.trust ? head.levels.indexOf(state.trust) : 0, failed = state.only === "failed";
+  const onlyWrong = state.only === "wrong", onlyRight = state.only === "right";
   let count = 0;
-  for (let row = 0; row < head.count; row++) {
-    const mine = state_[row];
-    if ((mine === FAILED) !== failed || names && !names[row] || level && mine !== level) continue;
-    const bad = truth !== null && truth[row] !== 0 && predicted[row] !== 0 && truth[row] !== predicted[row];
-    if (only === "wrong" && !bad || only === "right" && (bad || !truth[row])) continue;
-    if (classes) {
-      let fits = inPredicted && classes[predicted[row]] || inTrue && classes[truth[row]];
-      for (let rank = 0; !fits && rank < ranks.length; rank++) fits = classes[ranks[rank][row]];
-      if (!fits) continue;
+  for (let row = 0; row < all; row++) {
+    const mine = marks[row];
+    if (mine === FAILED !== failed) continue;
+    if (level !== 0 && mine !== level) continue;
+    if (names !== null && names[row] === 0) continue;
+    const first = predicted[row], real = truth === null ? 0 : truth[row], bad = real !== 0 && first !== 0 && real !== first;
+    if (onlyWrong && !bad || onlyRight && (bad || real === 0)) continue;
+    if (classes !== null && !(inPredicted && classes[first] || inTrue && classes[real])) {
+      let rank = 0;
+      while (rank < ranks.length && classes[ranks[rank][row]] === 0) rank++;
+      if (rank === ranks.length) continue;
     }
-    const sure = probability[row], bar = Math.min(BARS - 1, Math.floor((sure + 0.5) * BARS / 65535));
-    if (!failed) (bad ? wrong : right)[bar]++;
+    const sure = probability[row];
+    if (!failed) (bad ? wrong : right)[(sure + 0.5) * bar | 0]++;
     if (failed || sure >= low && sure <= high) found[count++] = row;
   }
-  return { rows: ordered(found.subarray(0, count), state.sort), right, wrong };
+  for (const bars of [right, wrong]) bars[BARS - 1] += bars[BARS];
+  return { rows: ordered(found.subarray(0, count), state.sort), right: right.subarray(0, BARS), wrong: wrong.subarray(0, BARS) };
 }
-const BARS = 20;
 
 function ordered(rows, sort) {
   if (sort === "back") return rows.reverse();
   if (sort !== "sure" && sort !== "unsure") return rows;
   // By counting, as there are 65,536 probabilities: alike ones keep the order of their files.
-  const key = row => sort === "sure" ? 65535 - table.probability[row] : table.probability[row];
+  const { probability } = table, turn = sort === "sure" ? 65535 : 0;
   const starts = new Uint32Array(65537), sorted = new Uint32Array(rows.length);
-  for (const row of rows) starts[key(row) + 1]++;
+  for (let i = 0; i < rows.length; i++) starts[(probability[rows[i]] ^ turn) + 1]++;
   for (let i = 1; i < starts.length; i++) starts[i] += starts[i - 1];
-  for (const row of rows) sorted[starts[key(row)]++] = row;
+  for (let i = 0; i < rows.length; i++) sorted[starts[probability[rows[i]] ^ turn]++] = rows[i];
   return sorted;
 }
