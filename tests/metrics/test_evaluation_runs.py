@@ -125,10 +125,13 @@ def test_a_method_that_does_not_fit_the_network_has_notes_and_the_others_numbers
 
 
 def test_the_same_evaluation_again_does_nothing_and_an_interrupted_one_goes_on(model, folder, tmp_path):
-    whole = evaluate(model, folder, METHODS, METRICS, out=tmp_path / "whole")
+    def begun(out):
+        return plan(model, folder, METHODS, METRICS, out=out, shard_size=1)
+
+    whole = begun(tmp_path / "whole").run()
     assert sorted(path.name for path in whole.folder.iterdir()) == FILES
     before = {path.name: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
-    again = evaluate(model, folder, METHODS, METRICS, out=tmp_path / "whole")
+    again = begun(tmp_path / "whole").run()
     assert before == {path.name: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
     assert again.table.equals(whole.table)
 
@@ -138,9 +141,9 @@ def test_the_same_evaluation_again_does_nothing_and_an_interrupted_one_goes_on(m
 
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        evaluate(model, folder, METHODS, METRICS, out=out, progress=interrupt)
-    assert sorted(path.name for path in out.iterdir()) == [".parts"]
-    planned = plan(model, folder, METHODS, METRICS, out=out)
+        begun(out).run(interrupt)
+    assert sorted(path.name for path in out.iterdir()) == ["evaluation.parquet"]
+    planned = begun(out)
     assert planned.left == 2
     told = []
     planned.run(lambda done, count: told.append((done, count)))
