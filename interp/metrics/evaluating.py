@@ -74,12 +74,20 @@ class Plan:
     @property
     def passes(self) -> float:
         """How many forward passes of the network are still to come, about."""
-        return self.left * cost(self.methods, self.metrics)
+        return self.passes_of(self.left)
 
     @property
     def seconds(self) -> float:
         """How long these take here, about; measured by a pass of an empty picture."""
-        return self.passes * pace(self.model) if self.left else 0.0
+        return self.seconds_of(self.left)
+
+    def passes_of(self, pictures: int) -> float:
+        """Return how many forward passes so many pictures cost, about."""
+        return pictures * cost(self.methods, self.metrics)
+
+    def seconds_of(self, pictures: int) -> float:
+        """Return how long so many pictures take here, about."""
+        return self.passes_of(pictures) * pace(self.model) if pictures else 0.0
 
     @property
     def left(self) -> int:
