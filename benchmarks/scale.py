@@ -105,7 +105,7 @@ def told_stages(planned: Plan, count: int) -> None:
             decoded = [stages._decode(job, path) for _, path in batch]
             spent["decode"] += time.process_time() - clock
             clock, one.spent = time.process_time(), 0.0
-            drawn = stages._explained(job, batch, decoded, one, lambda done: None)  # type: ignore[arg-type]
+            drawn = stages._explained(job, batch, decoded, one, lambda done: None, None)  # type: ignore[arg-type]
             spent["network"] += time.process_time() - clock - one.spent
             spent["draw"] += one.spent
             rows += [row.result() for row in drawn]

@@ -54,6 +54,12 @@ def report(
         typer.Option(help="True classes: 'folder' (names of the folders) or a table (.csv: picture, class)."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures in one pass.")] = 16,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Say whether each picture's first map should be believed (48 passes, 5 maps)."
+        ),
+    ] = False,
     panels: Annotated[
         bool, typer.Option("--panels/--no-panels", help="Draw panels, small pictures and the contact sheet.")
     ] = True,
@@ -105,6 +111,7 @@ def report(
         panels=panels,
         precision=precision.value,
         shard_size=shard_size,
+        check=check,
     )
     if plan:
         _tell(planned, workers)

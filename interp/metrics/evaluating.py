@@ -231,7 +231,7 @@ def evaluate(
         progress: is told how many pictures are done, with parts.
 
     Raises:
-        MetricError, MethodError, LayerError, LabelError, ReportError: what was asked does not fit.
+        MetricError, MethodError, LayerError, LabelError, ImageError: what was asked does not fit.
 
     Example:
         >>> found = evaluate("efficientnet_lite0", "sample_images", ["grad-cam", "random"], ["deletion"])

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,10 @@ from interp.explanation import Explanation
 from interp.files import write_whole
 from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
+from interp.metrics import Trust, truster
+from interp.metrics.trusting import Truster
 from interp.models import ImageModel
+from interp.progress import Progress, part_of
 from interp.report.rows import ClassMap, Precision, Row, write_part
 from interp.report.truths import Truths
 from interp.shards import Shard, metadata
@@ -47,6 +51,7 @@ class Job:
         truths: the class that each picture really is.
         parts: folder of what is found, `part-00000.parquet` and so on.
         precision: of the maps' values.
+        check: whether the first map of every picture is put to the tests of `interp.trust`.
     """
 
     model: ImageModel
@@ -61,6 +66,7 @@ class Job:
     truths: Truths = field(default_factory=Truths)
     parts: Path = Path()
     precision: Precision = "float32"
+    check: bool = False
 
     def shown(self, file: str) -> str:
         """Return what people call a file."""
@@ -126,9 +132,10 @@ def explain_shards(job: Job, shards: Iterable[Shard], told: Told = Told()) -> It
         told: who is told how far it is.
     """
     rows: list[Row] = []
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+    judging = truster(job.model) if job.check else nullcontext()
+    with judging as judge, ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
         try:
-            for batch, drawn in _drawn(job, shards, pool, told):
+            for batch, drawn in _drawn(job, shards, pool, told, judge):
                 for row in drawn:
                     rows.append(row.result())
                     told.tick()
@@ -154,12 +161,12 @@ def _write(job: Job, shard: Shard, rows: Sequence[Row]) -> None:
 
 
 def _drawn(
-    job: Job, shards: Iterable[Shard], pool: ThreadPoolExecutor, told: Told
+    job: Job, shards: Iterable[Shard], pool: ThreadPoolExecutor, told: Told, judge: Truster | None
 ) -> Iterator[tuple[_Batch, list[Future[Row]]]]:
     """Yield batches whose pictures are drawn, or are next to be."""
     drawing: deque[tuple[_Batch, list[Future[Row]]]] = deque()
     for batch, decoded in _decoded(job, _batches(job, shards), pool):
-        drawing.append((batch, _explained(job, batch.files, decoded, pool, told.during)))
+        drawing.append((batch, _explained(job, batch.files, decoded, pool, told.during, judge)))
         # What is drawn is told at once: who watches sees the first batch and not the third.
         while drawing and (len(drawing) > AHEAD or all(row.done() for row in drawing[0][1])):
             yield drawing.popleft()
@@ -206,43 +213,65 @@ def _explained(
     decoded: Sequence[_Decoded | str],
     pool: ThreadPoolExecutor,
     during: Callable[[float], None],
+    judge: Truster | None,
 ) -> list[Future[Row]]:
     good = [picture for picture in decoded if isinstance(picture, _Decoded)]
-    maps: Iterator[list[Explanation]] = iter(())
-    if good:
-        inputs = torch.stack([picture.inputs for picture in good])
-        inputs = inputs.to(device=job.model.device, dtype=job.model.dtype)
-        found = attribute(
-            job.model,
-            inputs,
-            job.target,
-            [job.method],
-            [job.layer],
-            progress=lambda done, total: during(len(good) * done / max(total, 1)),
-        )
-        maps = (
-            list(explanations_of(job.model, found, row, picture.thumbnail, None))
-            for row, picture in enumerate(good)
-        )
+    told = part_of(lambda done, total: during(len(good) * done / total), 0, 1 if judge is None else 2)
+    maps = _judged(judge, _maps(job, good, told), len(good), during) if good else iter(())
     made: list[Future[Row]] = []
     for (number, path), picture in zip(batch, decoded, strict=True):
         file = job.name(path)
         if isinstance(picture, str):
             made.append(pool.submit(Row, file, picture, truth=job.truths.of(file)))
         else:
-            made.append(pool.submit(_draw, job, number, file, picture, next(maps)))
+            made.append(pool.submit(_draw, job, number, file, picture, *next(maps)))
     return made
 
 
-def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[Explanation]) -> Row:
-    first = found[0]
+def _maps(
+    job: Job, good: Sequence[_Decoded], progress: Progress
+) -> Iterator[tuple[list[Explanation], torch.Tensor]]:
+    """Yield the explanations of each picture, likeliest class first, and what the network saw of it."""
+    inputs = torch.stack([picture.inputs for picture in good])
+    inputs = inputs.to(device=job.model.device, dtype=job.model.dtype)
+    found = attribute(job.model, inputs, job.target, [job.method], [job.layer], progress=progress)
+    for row, picture in enumerate(good):
+        yield (
+            list(explanations_of(job.model, found, row, picture.thumbnail, None)),
+            inputs[row : row + 1],
+        )
+
+
+def _judged(
+    judge: Truster | None,
+    maps: Iterator[tuple[list[Explanation], torch.Tensor]],
+    count: int,
+    during: Callable[[float], None],
+) -> Iterator[tuple[list[Explanation], Trust | None]]:
+    """Yield the explanations of each picture with the verdict on the first."""
+    for number, (found, inputs) in enumerate(maps, 1):
+        verdict = None if judge is None else judge(found[0], inputs=inputs)
+        during((count + number) / 2 if judge is not None else count)
+        yield found, verdict
+
+
+def _draw(
+    job: Job,
+    number: int,
+    file: str,
+    decoded: _Decoded,
+    found: Sequence[Explanation],
+    verdict: Trust | None,
+) -> Row:
+    first = found[0] if verdict is None else verdict.beside(found[0])
     panel = None if job.panels is None else _panel(job, job.panels, number, file, decoded, first)
+    verdicts = [verdict, *[None] * (len(found) - 1)]
     return Row(
         file,
         size=decoded.size,
         box=_edges(decoded.box),
         prediction=first.prediction,
-        maps=tuple(_class_map(explanation) for explanation in found),
+        maps=tuple(map(_class_map, found, verdicts)),
         panel=panel,
         thumbnail=b"" if job.panels is None else _jpeg(decoded.thumbnail),
         truth=job.truths.of(file),
@@ -284,8 +313,9 @@ def _plain(stem: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in stem)[:60].strip("-") or "picture"
 
 
-def _class_map(explanation: Explanation) -> ClassMap:
+def _class_map(explanation: Explanation, verdict: Trust | None) -> ClassMap:
     target = explanation.target
     single = explanation.probability is not None and isinstance(target, LogitTarget)
     index = target.terms[0][0] if single and isinstance(target, LogitTarget) else None
-    return ClassMap(target.name, index, explanation.probability, explanation.score, explanation.values)
+    said = (None, "") if verdict is None else (verdict.level, " ".join(verdict.reasons))
+    return ClassMap(target.name, index, explanation.probability, explanation.score, explanation.values, *said)

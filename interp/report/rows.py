@@ -26,13 +26,25 @@ _FITS_HALF = (2.0**-10, 2.0**15)
 
 @dataclass(frozen=True, eq=False)
 class ClassMap:
-    """The raw map of one target: `values` is `(h, w)`, float32, signed."""
+    """The raw map of one target.
+
+    Attributes:
+        target: what was asked.
+        index: of the class.
+        probability: of the class.
+        score: its logit.
+        values: `(h, w)`, float32, signed.
+        trust: whether it should be believed, "holds", "doubtful" or "fails"; None where that was not checked.
+        reasons: sentences of the checks, empty without `trust`.
+    """
 
     target: str
     index: int | None
     probability: float | None
     score: float
     values: npt.NDArray[np.float32]
+    trust: str | None = None
+    reasons: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,8 @@ def schema(precision: Precision = "float32") -> pa.Schema:
             ("index", pa.int32()),
             ("probability", pa.float32()),
             ("score", pa.float32()),
+            ("trust", pa.string()),
+            ("reasons", pa.string()),
             ("layer", pa.string()),
             ("method", pa.string()),
             ("box", pa.list_(pa.float64())),
@@ -162,6 +176,8 @@ def _packed(found: ClassMap, precision: Precision) -> dict[str, Any]:
         "index": found.index,
         "probability": found.probability,
         "score": found.score,
+        "trust": found.trust,
+        "reasons": found.reasons or None,
         "map_height": height,
         "map_width": width,
         "unit": unit,
@@ -209,4 +225,5 @@ def _row(of_picture: list[tuple[dict[str, Any], npt.NDArray[np.float32]]]) -> Ro
 def _class_map(value: dict[str, Any], values: npt.NDArray[np.float32]) -> ClassMap:
     shape = value["map_height"], value["map_width"]
     target, index, probability, score = (value[n] for n in ("target", "index", "probability", "score"))
-    return ClassMap(target, index, probability, score, np.float32(value["unit"]) * values.reshape(shape))
+    raw = np.float32(value["unit"]) * values.reshape(shape)
+    return ClassMap(target, index, probability, score, raw, value["trust"], value["reasons"] or "")

@@ -36,6 +36,7 @@ def write_report(
     panels: bool = True,
     precision: Precision = "float32",
     shard_size: int | None = None,
+    check: bool = False,
     engine: Engine | None = None,
     rank: Slice | None = None,
     progress: Progress | None = None,
@@ -67,6 +68,8 @@ def write_report(
         precision: of the maps in the files: `"float16"` takes half the room and keeps eleven bits.
         shard_size: how many pictures are done together, of which an interruption loses at most one; default:
             256, fewer where each takes long.
+        check: put the first map of every picture to the tests of `interp.trust`, and say beside it whether it
+            should be believed; costs 48 passes and five further maps a picture.
         engine: who does the work: `Local()`, or `Ray(workers=8)` (`pip install interp[scale]`).
         rank: do only every `of`-th shard: one of several workers that share `out`. The last one finishes.
         progress: called with (done, all) after every picture, and meanwhile, with a part of a picture, by
@@ -96,6 +99,7 @@ def write_report(
         panels=panels,
         precision=precision,
         shard_size=shard_size,
+        check=check,
     )
     return carry_out(planned, engine=engine, rank=rank, progress=progress)
 
