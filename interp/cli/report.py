@@ -14,6 +14,7 @@ from interp.defaults import METHOD
 
 if TYPE_CHECKING:
     from interp.report import Engine, Plan, Report, Slice
+    from interp.report.scaling import Costs
 
 _NAMED = 20  # failures that are said; all are in report.json
 
@@ -160,16 +161,17 @@ def _tell(planned: Plan, workers: int) -> None:
     cost = measured(planned)
     pictures, size = len(planned.files), planned.shard_size
     seconds = expected(left, cost.seconds * min(size, pictures), Crew(workers)) if left else 0.0
-    say(f"{pictures:,} pictures in {planned.count:,} shards of {size}, {left:,} of them still to be made.")
-    say(
-        f"measured on {cost.pictures} of them: {1000 * cost.seconds:.0f} ms, {_bytes(cost.maps)} of maps, "
-        f"{_bytes(cost.panels)} of panels for each."
-    )
     by = "1 worker" if workers == 1 else f"{workers} workers, each like this machine"
     say(
-        f"in all about {in_words(seconds)} by {by}; {_bytes(pictures * cost.maps)} of maps, "
-        f"{_bytes(pictures * cost.panels)} of panels."
+        f"{pictures:,} pictures, in shards of {size}: {planned.count:,}, of which {left:,} are still to be made."
     )
+    say(f"measured on {cost.pictures} of them: {1000 * cost.seconds:.0f} ms and {_size(cost, 1)} for each.")
+    say(f"in all about {in_words(seconds)} by {by}, and {_size(cost, pictures)}.")
+
+
+def _size(cost: Costs, pictures: int) -> str:
+    maps, panels = _bytes(pictures * cost.maps), _bytes(pictures * cost.panels)
+    return f"{maps} of maps, {panels} of panels" if cost.panels else f"{maps} of maps"
 
 
 def _bytes(count: float) -> str:

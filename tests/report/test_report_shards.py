@@ -337,7 +337,7 @@ def test_the_command_shares_the_work_out(saved, model, folder, tmp_path):
     shutil.rmtree(out)
     planned = subprocess.run([*words, "--plan"], capture_output=True, text=True, check=False)
     assert planned.returncode == 0, planned.stderr
-    assert "8 pictures in 3 shards of 3, 3 of them still to be made" in planned.stdout
+    assert "8 pictures, in shards of 3: 3, of which 3 are still to be made." in planned.stdout
     assert not out.exists()
 
 
