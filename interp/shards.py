@@ -112,9 +112,16 @@ def key_in(path: Path) -> str | None:
     return known.get(_KEY, b"").decode() or None
 
 
-def about(key: str) -> dict[str, str]:
+def metadata(key: str) -> dict[str, str]:
     """Return the metadata of a part that has this key."""
     return {_KEY.decode(): key}
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, also where earlier versions wrote a file of that name."""
+    if path.is_file():
+        path.unlink()
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def parts_in(folder: Path) -> list[Path]:
