@@ -23,9 +23,10 @@ import torch
 import typer
 from rich.progress import track
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "methods"))
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("tests", "tests/methods")]
 
 from nets import GENERAL, Block, inputs_for, model_of, only, small_unet
+from networks import state
 
 from interp.methods import attribute
 
@@ -111,17 +112,6 @@ def together(jobs: list[Callable[[], torch.Tensor]]) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
-
-
-def state(module: torch.nn.Module) -> tuple[Any, ...]:
-    """Return what must stay: hooks, gradients, modes and weights."""
-    hooks = sum(
-        len(each._forward_hooks) + len(each._forward_pre_hooks) + len(each._backward_hooks)
-        for each in module.modules()
-    )
-    gradients = sum(weight.grad is not None for weight in module.parameters())
-    weights = float(sum(weight.double().abs().sum() for weight in module.state_dict().values()))
-    return hooks, gradients, tuple(each.training for each in module.modules()), weights
 
 
 if __name__ == "__main__":
