@@ -23,7 +23,8 @@ import torch
 import typer
 from rich.progress import track
 
-sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("tests", "tests/methods")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "methods"))
 
 from nets import GENERAL, Block, inputs_for, model_of, only, small_unet
 from networks import state
