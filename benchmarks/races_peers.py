@@ -6,8 +6,8 @@ Every call is written as the library's documentation writes it. A race is two me
 chance, in two threads that begin at one moment, each with a picture of its own, on a fresh copy of the
 network. A result is wrong when the call fails, or when it is not what the method gives alone up to 0.1 %;
 only methods that give the same twice alone take part. Beside wrong results stand the races after which the
-network had other hooks, modes or weights; gradients are not counted, as a backward pass leaves them by itself.
-interp runs such methods on the same networks, without fresh copies.
+network had other hooks, modes or weights; gradients are not counted, as a backward pass leaves them by
+itself. interp runs such methods on the same networks, without fresh copies.
 """
 
 from __future__ import annotations

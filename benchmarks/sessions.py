@@ -1,11 +1,12 @@
-"""Ten visitors of the explorer at once: each must get what it would get alone, and the network stays as it was.
+"""Ten visitors of the explorer at once: each must get what it would get alone.
 
     uv run python benchmarks/sessions.py --rounds 10
 
-The server is the real one and runs in this process, whose threads Python switches as often as it can. In every
-round ten pages of a browser ask *Look* together, each about a picture, a class and a method of its own, and no
-question comes twice, so nothing is answered from what is kept. Each page downloads its map, which is compared
-with `interp.explain`, bit for bit. Needs Debian's chromium.
+The server is the real one and runs in this process, whose threads Python switches as often as it can. In
+every round ten pages of a browser ask *Look* together, each about a picture, a class and a method of its own,
+and no question comes twice, so nothing is answered from what is kept. Each page downloads its map, which is
+compared with `interp.explain`, bit for bit, and after each round the network must be as it was: no hook, no
+gradient, no other mode or weight. Needs Debian's chromium.
 """
 
 from __future__ import annotations
