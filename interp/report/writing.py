@@ -17,7 +17,7 @@ from PIL import Image
 
 from interp.defaults import METHOD
 from interp.explanation import drawn_share
-from interp.files import write_whole
+from interp.files import sweep, write_whole
 from interp.images import LIMITS, Limits
 from interp.methods import INPUT, Method, get
 from interp.models import ImageModel
@@ -210,6 +210,7 @@ def _begin(out: Path, panels: Path, parts: Path, key: str) -> None:
         shutil.rmtree(panels, ignore_errors=True)
     panels.mkdir(parents=True, exist_ok=True)
     parts.mkdir(exist_ok=True)
+    sweep(out, panels, parts)
     with write_whole(marker) as part:
         part.write_text(key)
 
