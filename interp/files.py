@@ -38,16 +38,29 @@ def write_whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}{path.suffix}")
     # Readable for whom the umask says; the umask itself cannot be asked without setting it for all threads.
-    held = _locked(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        held = _locked(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        _name(error, part, path)
+        raise
     try:
         yield part
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
+    except OSError as error:
+        _name(error, part, path)
+        raise
     finally:
         part.unlink(missing_ok=True)
         if held is not None:
             os.close(held)
+
+
+def _name(error: OSError, part: Path, path: Path) -> None:
+    """Let an error of the file system speak of the file that somebody asked for."""
+    if error.errno and error.filename in (None, str(part)):
+        error.filename, error.filename2 = str(path), None
 
 
 def sweep(*folders: str | Path) -> None:
@@ -80,6 +93,30 @@ def _locked(file: int) -> int | None:
     with suppress(OSError):  # a file system without locks
         fcntl.flock(file, fcntl.LOCK_EX)
     return file
+
+
+class DamagedFile(ValueError):
+    """A file that this package wrote and that is no longer as it was; the message says what to do."""
+
+
+@contextmanager
+def undamaged(path: str | Path) -> Iterator[None]:
+    """Let whatever a reader raises of a damaged file be one sentence.
+
+    Example:
+        >>> with undamaged("maps.parquet"):
+        ...     table = pyarrow.parquet.read_table("maps.parquet")
+    """
+    try:
+        yield
+    except (OSError, DamagedFile):
+        raise
+    except Exception as error:
+        # Arrow's readers raise nearly everything.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".")
+        raise DamagedFile(
+            f"{path} is damaged or of another version ({reason}). Delete its folder and begin anew."
+        ) from error
 
 
 def read_bytes(path: str | Path, *, most: int = MOST) -> bytes:

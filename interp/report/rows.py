@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from interp.files import write_whole
+from interp.files import undamaged, write_whole
 from interp.models import Prediction
 
 VALUES = 8_000_000
@@ -104,9 +104,10 @@ def write_part(rows: Sequence[Row], path: Path) -> None:
 
 def read_part(path: Path) -> list[Row]:
     """Return the rows that `write_part` wrote."""
-    table = pq.read_table(path, schema=_PART)
-    plain = table.drop_columns(["maps"]).to_pylist()
-    return [_unpacked(value, maps) for value, maps in zip(plain, table["maps"], strict=True)]
+    with undamaged(path):
+        table = pq.read_table(path, schema=_PART)
+        plain = table.drop_columns(["maps"]).to_pylist()
+        return [_unpacked(value, maps) for value, maps in zip(plain, table["maps"], strict=True)]
 
 
 def write_maps(rows: Iterable[Row], path: Path, *, layer: str, method: str) -> None:
