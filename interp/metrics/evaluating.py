@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from interp.explaining import ModelLike
-from interp.files import write_whole
+from interp.files import sweep, write_whole
 from interp.images import open_image
 from interp.methods import Method
 from interp.metrics.evaluation import Evaluation
@@ -155,6 +155,7 @@ class Plan:
         if not self._begun:
             shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir(parents=True, exist_ok=True)
+        sweep(self.out, parts)
         with write_whole(parts / "key") as part:
             part.write_text(self.about["key"])
 
