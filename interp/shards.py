@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 
 _KEY = b"interp"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
-_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{16}(\.\w+)?")
 _RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
 
 
@@ -111,9 +110,16 @@ def key_in(path: Path) -> str | None:
     return known.get(_KEY, b"").decode() or None
 
 
-def about(key: str) -> dict[str, str]:
+def metadata(key: str) -> dict[str, str]:
     """Return the metadata of a part that has this key."""
     return {_KEY.decode(): key}
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, also where earlier versions wrote a file of that name."""
+    if path.is_file():
+        path.unlink()
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def parts_in(folder: Path) -> list[Path]:
@@ -129,14 +135,6 @@ def forget_others(folder: Path, count: int) -> None:
         found = _PART.fullmatch(path.name)
         if found and int(found[1]) >= count:
             path.unlink(missing_ok=True)
-
-
-def forget_unfinished(*folders: Path) -> None:
-    """Remove the temporary files that a killed worker left, where nobody else is at work."""
-    for folder in folders:
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if _UNFINISHED.fullmatch(path.name):
-                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

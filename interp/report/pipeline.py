@@ -26,7 +26,7 @@ from interp.models import ImageModel
 from interp.progress import Progress, part_of
 from interp.report.rows import ClassMap, Precision, Row, write_part
 from interp.report.truths import Truths
-from interp.shards import Shard, about
+from interp.shards import Shard, metadata
 from interp.targets import AnyTarget, LogitTarget
 from interp.views import three_panel
 
@@ -156,7 +156,7 @@ def _write(job: Job, shard: Shard, rows: Sequence[Row]) -> None:
         layer=job.layer,
         method=job.method,
         precision=job.precision,
-        about=about(shard.key),
+        about=metadata(shard.key),
     )
 
 

@@ -20,9 +20,8 @@ from interp.shards import Shard, Slice, count_of, digest_of, shards_of
 from interp.targets import AnyTarget, several, top
 
 FORMAT = 2
-SHARD = 256
-PASSES = 64
-"""How many pictures of a quick method, and how many passes of a slow one, may be lost."""
+SHARD, CHECKED, PASSES = 256, 32, 64
+"""How many pictures of a quick method, of one whose maps are tested, and how many passes may be lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +104,7 @@ def plan(
     asked = get(method)
     folder, out = Path(folder), Path(out)
     files = find_pictures(folder, recursive=recursive)
-    size = shard_size or _shard_size(model, asked, len(classes) + top_classes)
+    size = shard_size or _shard_size(model, asked, len(classes) + top_classes, check=check)
     job = Job(
         model,
         folder,
@@ -151,9 +150,9 @@ def _layer(model: ImageModel, method: Method, layer: str | int | None) -> str:
     return model.default_layer if layer is None else model.layers.resolve(layer)
 
 
-def _shard_size(model: ImageModel, method: Method, classes: int) -> int:
+def _shard_size(model: ImageModel, method: Method, classes: int, *, check: bool) -> int:
     """Return how many pictures make a shard: few where each takes long and may be lost, or has large maps."""
-    quick = SHARD if method.quick else int(PASSES / method.passes)
+    quick = (CHECKED if check else SHARD) if method.quick else int(PASSES / method.passes)
     height, width = model.preprocess.size if method.place == "input" else (1, 1)
     return max(1, min(SHARD, quick, VALUES // (height * width * max(classes, 1))))
 

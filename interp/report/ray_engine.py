@@ -20,6 +20,7 @@ from interp.sentences import is_sentence
 from interp.shards import Shard
 
 MOST_BLOCKS = 2000
+IN_FLIGHT = 2
 RESTARTS = 3
 ATTEMPTS = 4
 _STORE = 100 * 2**20
@@ -27,6 +28,7 @@ _HABITS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers use the packages that are here
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 
 
@@ -77,11 +79,12 @@ class Ray:
             Worker,
             fn_constructor_args=(ray.put(packed), threads),
             batch_size=1,
-            concurrency=min(self.workers, len(shards)),
+            compute=ray.data.ActorPoolStrategy(
+                size=min(self.workers, len(shards)), max_tasks_in_flight_per_actor=IN_FLIGHT
+            ),
             num_cpus=threads,
             num_gpus=self.gpus or None,
-            max_restarts=RESTARTS,
-            max_task_retries=RESTARTS,
+            ray_remote_args_fn=lambda: {"max_restarts": RESTARTS, "max_task_retries": RESTARTS},
         )
         try:
             for row in made.iter_rows():
@@ -179,7 +182,8 @@ def _fetched(packed: Any) -> bytes:
 @contextmanager
 def _session(ray: Any, cores: int, size: int) -> Iterator[None]:
     """Start Ray unless it runs, quietly, and end what was started."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

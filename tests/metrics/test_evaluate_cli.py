@@ -81,7 +81,7 @@ def test_ctrl_c_leaves_a_sentence_and_what_was_done(tmp_path):
         "--method", "random",
         "--metric", "deletion(steps=1000)",
     )  # fmt: skip
-    complaint = interrupted(running, lambda: list(out.glob(".parts/part-*.parquet")))
+    complaint = interrupted(running, lambda: list(out.glob("evaluation.parquet/part-*.parquet")))
     assert running.returncode == 130
     assert "the same command goes on from here" in complaint
     assert not (out / "index.html").exists()

@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import interp
-from interp.report import writing
+from interp.report.page import write_page
+from interp.report.pipeline import Job
 from interp.report.rows import ClassMap, Row
 from interp.views import Scale, framed_heat
 
@@ -105,10 +106,10 @@ def test_the_page_draws_as_python_does(page, tmp_path, monkeypatch):
         thumbnail=buffer.getvalue(),
     )
     model = interp.load()
-    job = writing.Job(model, tmp_path, tmp_path, None, "grad-cam", "bn2", 1)
+    job = Job(model, tmp_path, tmp_path, None, "grad-cam", "bn2", 1)
     about = {"model": {"weights_sha256": "0" * 64}, "versions": {}}
     text = tmp_path / "index.html"
-    writing.write_page(job, about, iter([row]), text)
+    write_page(job, about, iter([row]), text)
     text.write_text(text.read_text().replace("data:image/jpeg", "data:image/png"))
     page.goto(text.as_uri())
     page.wait_for_selector("canvas.map[aria-label*=ramp]")

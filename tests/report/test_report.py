@@ -17,7 +17,7 @@ from PIL import Image
 
 import interp
 from interp.models import LabelError, ModelError, Prediction
-from interp.report import ReportError, find_pictures, write_report, writing
+from interp.report import ReportError, find_pictures, write_report
 from interp.report.rows import ClassMap, Row, read_part, write_part
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
@@ -49,10 +49,6 @@ def finished(model, tmp_path_factory):
     ticks = []
     report = write_report(model, folder, out, progress=lambda done, count: ticks.append((done, count)))
     return report, folder, ticks
-
-
-def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_every_picture_is_explained_and_every_failure_named(finished):
@@ -127,48 +123,6 @@ def test_batch_size_changes_nothing(model, pictures, tmp_path, batch_size):
     keys_again, values_again = maps(batch_size)
     assert keys == keys_again
     np.testing.assert_allclose(values, values_again, atol=1e-4 * np.abs(values).max())
-
-
-def test_an_interrupted_report_goes_on_where_it_stopped(model, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "PART_SIZE", 1)
-    undisturbed = write_report(model, pictures, tmp_path / "whole")
-
-    def interrupt(done, _count):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
-        write_report(model, pictures, out, progress=interrupt)
-    assert not (out / "index.html").exists()
-    kept = sorted(path.name for path in (out / ".parts").glob("*.parquet"))
-    explained = []
-    real = writing.explain_files
-    monkeypatch.setattr(
-        writing,
-        "explain_files",
-        lambda job, files, *told: explained.extend(path.name for _, path in files) or real(job, files, *told),
-    )
-    again = write_report(model, pictures, out)
-    assert len(kept) == 1
-    assert explained == ["cat_and_coffee.jpg", "rocket.jpg"]
-    assert not (out / ".parts").exists()
-    assert contents(again.folder) == contents(undisturbed.folder)
-
-
-def test_parts_of_other_settings_are_thrown_away(model, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "PART_SIZE", 1)
-
-    def interrupt(done, _count):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
-        write_report(model, pictures, out, progress=interrupt)
-    report = write_report(model, pictures, out, method="layer-cam")
-    assert {row["method"] for row in pq.read_table(out / "maps.parquet").to_pylist()} == {"layer-cam"}
-    assert report.failed == {}
 
 
 def test_an_earlier_report_is_replaced(model, pictures, tmp_path):
