@@ -1,8 +1,8 @@
 """Every file of some folders through `open_image` and `explain`: explained, refused by a sentence, or failed.
 
-A worker process takes the files one by one, with a limit of time and of memory. What takes longer, needs more,
-crashes or raises anything but a sentence of this package counts as failed. Peak memory is what the process needed
-beyond what it held before the picture came; it is read from /proc, so this runs on Linux.
+A worker process takes the files one by one, with a limit of time and of memory. What takes longer, needs
+more, crashes or raises anything but a sentence of this package counts as failed. Peak memory is what the
+process needed beyond what it held before the picture came; it is read from /proc, so this runs on Linux.
 
     python benchmarks/bad_input.py Pillow/Tests/images --out benchmarks/results/bad_input.txt
 """

@@ -21,9 +21,11 @@ from rich.progress import Progress
 
 import interp
 from interp.metrics.evaluation import Evaluation, Summary
+from interp.metrics.evaluation_files import TABLE
 from interp.metrics.planning import chosen_pictures
 from interp.metrics.results import read_tables
 from interp.metrics.verdicts import base
+from interp.shards import parts_in
 
 METHODS = [
     "consensus-cam",
@@ -97,13 +99,13 @@ def main(
     methods, metrics = SETS[chosen]
     pictures = [path for _, path in chosen_pictures(folder, recursive=False, count=count, seed=0)]
     random.Random(0).shuffle(pictures)
-    plan = interp.metrics.plan(network, pictures, methods, metrics, out=out)
+    plan = interp.metrics.plan(network, pictures, methods, metrics, out=out, shard_size=1)
     try:
         with Progress() as bar:
             task = bar.add_task("judging", total=count)
             found = plan.run(lambda done, _: bar.update(task, completed=done))
     except KeyboardInterrupt:
-        found = Evaluation(read_tables(sorted(out.glob(".parts/part-*.parquet"))), plan.about)
+        found = Evaluation(read_tables(parts_in(out / TABLE)), plan.about)
     print(f"{len(found.pictures)} photographs\n\n{table(found.summary())}")
 
 

@@ -35,7 +35,7 @@ from interp.report.scaling import Crew, expected, simulated
 from interp.shards import Shard
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
-SIZE, LONGEST = 64, 320
+LONGEST = 320
 CREWS = (1, 16, 256, 4096)
 
 
@@ -64,16 +64,17 @@ def main(
     model: str = "efficientnet_lite0",
     method: str = "consensus-cam",
     measured: Annotated[int, typer.Option(min=16, help="Pictures whose stages are measured.")] = 128,
+    shard_size: int = 64,
     threads: int = 1,
 ) -> None:
     """Measure, simulate, run, and print."""
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as place:
         folder = make_pictures(Path(place) / "pictures", pictures)
-        planned = plan(interp.load(model), folder, Path(place) / "out", method=method, shard_size=SIZE)
+        planned = plan(interp.load(model), folder, Path(place) / "out", method=method, shard_size=shard_size)
         told_stages(planned, measured)
         told_bytes(planned, measured)
-        real_runs(folder, Path(place), model, method, pictures)
+        real_runs(planned, Path(place), model)
 
 
 def make_pictures(folder: Path, count: int) -> Path:
@@ -179,16 +180,16 @@ def told_size(rows: list[stages.Row], path: Path, what: str, precision: Precisio
     )
 
 
-def real_runs(folder: Path, place: Path, model: str, method: str, pictures: int) -> None:
+def real_runs(planned: Plan, place: Path, model: str) -> None:
     """Run one worker and two, and compare with formula and simulation of the measured shards.
 
     A worker's clock is its CPU time: what it would take on a core of its own, however busy this machine is.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    shards = math.ceil(pictures / SIZE)
+    shards, size, job = planned.count, planned.shard_size, planned.job
     mean = start = spread = 0.0
     for workers in (1, 2):
-        asked = [str(folder), str(place / f"out{workers}"), model, method, str(SIZE)]
+        asked = [str(job.folder), str(place / f"out{workers}"), model, job.method, str(size)]
         running = [
             subprocess.Popen(
                 [sys.executable, "-c", WORKER, *asked, str(rank), str(workers)],
@@ -209,7 +210,7 @@ def real_runs(folder: Path, place: Path, model: str, method: str, pictures: int)
             f"{statistics.fmean(chance):.1f} ({min(chance):.1f} to {max(chance):.1f}); a shard {mean:.2f} s "
             f"± {100 * spread:.0f} %, start {start:.1f} s"
         )
-    table(1000 * mean / SIZE)
+    table(1000 * mean / size)
 
 
 def table(milliseconds: float) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ import pyarrow.parquet as pq
 
 _KEY = b"interp"
 _PART = re.compile(r"part-(\d{5,})\.parquet")
-_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{16}(\.\w+)?")
 _RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
 
 
@@ -137,16 +135,6 @@ def forget_others(folder: Path, count: int) -> None:
         found = _PART.fullmatch(path.name)
         if found and int(found[1]) >= count:
             path.unlink(missing_ok=True)
-
-
-def forget_unfinished(*folders: Path) -> None:
-    """Remove the temporary files and folders that a killed worker left, where nobody else is at work."""
-    for folder in folders:
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if _UNFINISHED.fullmatch(path.name) and path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            elif _UNFINISHED.fullmatch(path.name):
-                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

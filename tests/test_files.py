@@ -1,12 +1,15 @@
 """Files are written whole or not at all."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from interp.files import write_whole
+from interp.files import sweep, write_whole, write_whole_folder
 
 
 def names(folder):
@@ -103,3 +106,71 @@ def test_names(tmp_path, name):
     with write_whole(tmp_path / name) as part:
         part.write_text("x")
     assert names(tmp_path) == [name]
+
+
+KILLED = """
+import os, signal, sys
+from interp.files import write_whole
+with write_whole(sys.argv[1]) as part:
+    part.write_text("half of the n")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal on this system")
+@pytest.mark.parametrize("name", ["a.parquet", "a", "a.tar.gz", 60 * "x" + ".jpg", "a\nb.png"])
+def test_what_a_killed_process_left_is_swept_away(tmp_path, name):
+    (tmp_path / name).write_text("old")
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / name])
+    assert done.returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 2  # it does leave something
+    sweep(tmp_path, tmp_path / "nowhere")
+    assert names(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "old"
+
+
+def test_what_others_are_writing_and_what_is_not_ours_stays(tmp_path):
+    kept = [
+        ".git",
+        ".parts",
+        ".a.0123456789abcdeg.jpg",
+        ".a.0123456789abcdef.tar.gz",
+        "a.0123456789abcdef.jpg",
+    ]
+    for name in kept:
+        (tmp_path / name).write_text("x")
+    with write_whole(tmp_path / "b.txt") as part:
+        sweep(tmp_path)
+        assert part.exists()
+        part.write_text("new")
+    sweep(tmp_path)
+    assert names(tmp_path) == sorted([*kept, "b.txt"])
+    assert (tmp_path / "b.txt").read_text() == "new"
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    place = tmp_path / "data"
+    with write_whole_folder(place) as folder:
+        (folder / "a").write_text("1")
+        assert not place.exists()
+    with write_whole_folder(place) as folder:
+        (folder / "b").write_text("2")
+    assert [path.name for path in place.iterdir()] == ["b"]
+    with write_whole_folder(place) as folder:
+        (folder / "c").write_text("3")
+        sweep(tmp_path)  # whoever is at work is left alone
+    assert [path.name for path in place.iterdir()] == ["c"]
+
+    def interrupted():
+        with write_whole_folder(place):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert [path.name for path in place.iterdir()] == ["c"]
+    left = tmp_path / ".data.0123456789abcdef"
+    left.mkdir()
+    (left / "half").touch()
+    sweep(tmp_path)
+    assert not left.exists()

@@ -15,7 +15,6 @@ from interp.shards import (
     count_of,
     digest_of,
     forget_others,
-    forget_unfinished,
     key_in,
     metadata,
     parts_in,
@@ -63,12 +62,10 @@ def test_a_part_is_done_when_it_can_be_read_and_has_the_key(tmp_path):
 
 def test_only_what_is_too_much_is_forgotten(tmp_path):
     names = ["part-00000.parquet", "part-00002.parquet", "part-123456.parquet", "notes.txt", ".hidden"]
-    names += [".part-00001.parquet.0123456789abcdef.parquet"]
     for name in names:
         (tmp_path / name).touch()
     forget_others(tmp_path, 2)
     assert [path.name for path in parts_in(tmp_path)] == ["part-00000.parquet"]
-    forget_unfinished(tmp_path, tmp_path / "nowhere")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "notes.txt", "part-00000.parquet"]
 
 

@@ -34,7 +34,7 @@ from interp.cli import explorer  # noqa: F401
 # isort: on
 from interp.cli.options import app
 from interp.cli.printing import complain
-from interp.sentences import is_sentence
+from interp.sentences import is_sentence, sentence_of
 
 __all__ = ["app", "main"]
 
@@ -51,5 +51,5 @@ def main() -> None:
     except Exception as error:
         if not is_sentence(error) or os.environ.get("INTERP_TRACEBACK"):
             raise
-        complain(error)
+        complain(sentence_of(error))
         sys.exit(2)

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from interp.cli.printing import complain
+
+
+class Commands(TyperGroup):
+    """The commands; Ctrl-C ends each with a sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            complain("interrupted; nothing half-written is left.")
+            raise typer.Exit(130) from None
+
 
 app = typer.Typer(
+    cls=Commands,
     name="interp",
     help="Where a trained CNN or U-Net looks, with which features, and whether the picture can be trusted.",
     no_args_is_help=True,

@@ -162,9 +162,7 @@ def _tell(planned: Plan, workers: int) -> None:
     pictures, size = len(planned.files), planned.shard_size
     seconds = expected(left, cost.seconds * min(size, pictures), Crew(workers)) if left else 0.0
     by = "1 worker" if workers == 1 else f"{workers} workers, each like this machine"
-    say(
-        f"{pictures:,} pictures, in shards of {size}: {planned.count:,}, of which {left:,} are still to be made."
-    )
+    say(f"{pictures:,} pictures, in shards of {size}: {planned.count:,}, {left:,} of them still to be made.")
     say(f"measured on {cost.pictures} of them: {1000 * cost.seconds:.0f} ms and {_size(cost, 1)} for each.")
     say(f"in all about {in_words(seconds)} by {by}, and {_size(cost, pictures)}.")
 

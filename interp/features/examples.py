@@ -21,6 +21,7 @@ from interp.features.ranking import Ranking, Whole
 from interp.features.receptive_field import receptive_fields
 from interp.features.statistics import Files, as_maps, files_of
 from interp.features.stream import extractor_of, input_batches
+from interp.files import sweep
 from interp.images import Box
 from interp.models import ImageModel
 from interp.progress import Progress
@@ -88,6 +89,7 @@ def top_examples(
     checkpoint = None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         checkpoint = folder / CHECKPOINT
     key = hashlib.sha256(json.dumps([about, batch_size], sort_keys=True).encode()).hexdigest()
     ranking = _ranked(model, extractor, files, key, checkpoint, k, batch_size, progress)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from interp.explaining import ModelLike
+from interp.files import sweep
 from interp.images import open_image
 from interp.methods import Method
 from interp.metrics.evaluation import Evaluation
@@ -128,6 +129,7 @@ class Plan:
             raise MetricError("out=None: workers share a folder, so give one.")
         if not self._finished:
             make_folder(self._place)
+            sweep(self.out, self._place)
             missing = list(self._missing(rank))
             for shard, rows in self._judged(missing, progress):
                 write_table(as_table(rows), shard.part(self._place), metadata(shard.key))

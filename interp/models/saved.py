@@ -82,9 +82,12 @@ def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any
     text = json_text(about)  # fails, if at all, before anything is written
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with write_whole(folder / "model.safetensors") as part:
-        save_model(model.module, str(part))
-    with write_whole(folder / "model.json") as part:
+    # Both or neither: new weights beside the old labels would be another model.
+    with (
+        write_whole(folder / "model.safetensors") as weights,
+        write_whole(folder / "model.json") as part,
+    ):
+        save_model(model.module, str(weights))
         part.write_text(text, encoding="utf-8")
     return folder
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from interp.defaults import METHOD
+from interp.files import sweep
 from interp.images import LIMITS, Limits
 from interp.methods import Method
 from interp.models import ImageModel
@@ -16,7 +17,7 @@ from interp.report.pipeline import Told
 from interp.report.planning import Plan, plan
 from interp.report.rows import Precision
 from interp.report.truths import Truth
-from interp.shards import Shard, Slice, forget_unfinished, make_folder
+from interp.shards import Shard, Slice, make_folder
 
 
 def write_report(
@@ -126,8 +127,7 @@ def carry_out(
     job, out = planned.job, planned.out
     for place in (out, job.parts, *([] if job.panels is None else [job.panels])):
         make_folder(place)
-    if rank is None:
-        forget_unfinished(out, job.parts, out / "panels")
+    sweep(out, job.parts, out / "panels")
     meter = _Meter(planned, progress)
     todo = (shard for shard in planned.shards(rank) if not meter.skipped(shard))
     for _ in (engine or Local()).run(job, _announced(todo, out), meter.told):

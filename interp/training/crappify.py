@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from PIL import Image, ImageDraw, ImageFont
 
-from interp.files import read_json, write_whole
+from interp.files import read_json, sweep, write_whole
 from interp.images import LIMITS, ImageError, open_image
 from interp.images.geometry import shorter_side_to
 from interp.training.data import DataError, in_threads, pictures_in
@@ -148,6 +148,7 @@ class Plan:
         settings = _settings(source, variant, size, quality, seed)
         plan = cls(out, settings, tuple(_jobs(source, out, recursive)))
         _open_folder(out, settings)
+        sweep(out, *{job.target.parent for job in plan.jobs})
         return plan
 
     def run(self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Made:

@@ -18,7 +18,7 @@ from fastai.vision.gan import (
 from PIL import Image
 from torch import nn
 
-from interp.files import write_whole
+from interp.files import sweep, write_whole
 from interp.images import Preprocess, open_image
 from interp.images.geometry import shorter_side_to
 from interp.models import ImageModel, Labels, save_folder
@@ -195,6 +195,7 @@ class Gan(Recipe):
     def _generations(self, stage: Stage, generator: nn.Module, folder: Path) -> list[Path]:
         """Write what the generator makes of every poor picture, and return the files."""
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         preprocess = self.preprocess(stage)
         paths = [folder / f"{number:06}.png" for number in range(len(self._pairs.low))]
         device = best_device(self.settings.device)

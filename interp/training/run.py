@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from interp.files import json_text, read_json, write_whole
+from interp.files import json_text, read_json, sweep, write_whole
 from interp.training.checkpoint import (
     Progress,
     load_networks,
@@ -108,6 +108,7 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Run:
     """
     refuse_existing(folder, resume=resume)
     path = folder / "config.json"
+    sweep(folder, folder / "checkpoints", folder / "figures")  # what a run left that was killed
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         about = dict(config) | {"versions": {name: version(name) for name in ("interp", "torch", "fastai")}}
@@ -115,8 +116,6 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool) -> Run:
             part.write_text(json_text(about), encoding="utf-8")
         return Run(folder, Progress())
     _same(_read_config(path), config, folder)
-    for half_written in folder.glob(".*.safetensors"):
-        half_written.unlink()  # of a run that was killed while it wrote
     return join_run(folder)
 
 

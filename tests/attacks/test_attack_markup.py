@@ -1,11 +1,10 @@
-"""HTML, script and control characters in names of classes and files and in EXIF: pages and terminals show them."""
+"""HTML, script and control characters in names of classes and files and in EXIF are shown, and do nothing."""
 
 from __future__ import annotations
 
 import base64
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from command import interp as command

@@ -104,7 +104,7 @@ def test_links_that_cross_do_not_multiply(tmp_path):
 
 @pytest.fixture
 def deep(tmp_path):
-    """A folder in so many folders that nothing which calls itself could walk them, pytest's cleaning neither."""
+    """A folder in so many folders that nothing which calls itself could walk them, nor pytest clean up."""
     place = tmp_path
     for _ in range(1100):
         place = place / "d"

@@ -144,7 +144,7 @@ def test_a_damaged_shard_and_what_a_killed_worker_left_are_put_right(model, fold
 @pytest.mark.parametrize("pictures", [1, 4, 7])
 def test_interrupted_anywhere_it_ends_the_same(model, folder, tmp_path, explained, pictures):
     def interrupt(done, _count):
-        if done == pictures:
+        if done >= pictures:
             raise KeyboardInterrupt
 
     out = tmp_path / "out"
@@ -152,7 +152,7 @@ def test_interrupted_anywhere_it_ends_the_same(model, folder, tmp_path, explaine
         report(model, folder, out, progress=interrupt)
     assert not (out / "index.html").exists()
     kept = len(parts_in(out / "maps.parquet"))
-    assert kept == pictures // 3 - (pictures % 3 == 0)
+    assert (pictures - 2) // 3 <= kept <= pictures // 3  # what is told may be a batch ahead of what is drawn
     explained.clear()
     told = []
     report(model, folder, out, progress=lambda *step: told.append(step))
@@ -337,7 +337,7 @@ def test_the_command_shares_the_work_out(saved, model, folder, tmp_path):
     shutil.rmtree(out)
     planned = subprocess.run([*words, "--plan"], capture_output=True, text=True, check=False)
     assert planned.returncode == 0, planned.stderr
-    assert "8 pictures, in shards of 3: 3, of which 3 are still to be made." in planned.stdout
+    assert "8 pictures, in shards of 3: 3, 3 of them still to be made." in planned.stdout
     assert not out.exists()
 
 
