@@ -293,7 +293,7 @@ def _panel(
         box=(left * across, top * down, right * across, bottom * down),
         scale=explanation.scale,
     )
-    name = f"{number:06d}-{_plain(shown.stem)}.jpg"
+    name = f"{number:06d}-{plain_name(shown.stem)}.jpg"
     with write_whole(panels / name) as part:
         panel.save(part, "JPEG", quality=90)
     return name
@@ -309,7 +309,8 @@ def _jpeg(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(stem: str) -> str:
+def plain_name(stem: str) -> str:
+    """Return what of a name every file system takes."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in stem)[:60].strip("-") or "picture"
 
 

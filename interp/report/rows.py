@@ -95,6 +95,8 @@ def schema(precision: Precision = "float32") -> pa.Schema:
             ("width", pa.int32()),
             ("height", pa.int32()),
             ("truth", pa.int32()),
+            ("predicted", pa.string()),
+            ("predicted_index", pa.int32()),
             ("rank", pa.int32()),
             ("target", pa.string()),
             ("index", pa.int32()),
@@ -153,7 +155,7 @@ def write_part(
 def read_part(path: Path) -> Iterator[Row]:
     """Yield the rows that `write_part` wrote, a few at a time."""
     with pq.ParquetFile(path) as part:
-        flat = (one for batch in part.iter_batches(BATCH) for one in _of_batch(batch))
+        flat = (one for batch in part.iter_batches(BATCH) for one in of_batch(batch))
         for _, of_picture in groupby(flat, lambda one: one[0]["file"]):
             yield _row(list(of_picture))
 
@@ -165,6 +167,8 @@ def _flat(row: Row, precision: Precision) -> Iterator[dict[str, Any]]:
         return
     width, height = row.size
     picture |= {"width": width, "height": height, "box": list(row.box)}
+    if row.prediction:
+        picture |= {"predicted": row.prediction[0].name, "predicted_index": row.prediction[0].index}
     once = {
         "prediction": [asdict(prediction) for prediction in row.prediction],
         "panel": row.panel,
@@ -202,7 +206,8 @@ def _stored(values: npt.NDArray[np.float32], precision: Precision) -> tuple[floa
     return unit, (values / np.float32(unit)).astype(np.float16)
 
 
-def _of_batch(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], npt.NDArray[np.float32]]]:
+def of_batch(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], npt.NDArray[np.float32]]]:
+    """Yield the other columns of each row, and the values of its map as they were written."""
     # As arrays: a map of pixels has 50,000 values, which are slow as Python's numbers.
     maps = batch.column("map")
     ends, values = maps.offsets.to_numpy(), maps.values.to_numpy(zero_copy_only=False)
