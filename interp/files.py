@@ -63,8 +63,8 @@ def write_whole(path: str | Path) -> Iterator[Path]:
 def write_whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; when the body succeeds it becomes `path`, over an earlier one.
 
-    Several processes may do so at once, each into a folder of its own; what a killed one leaves, `sweep` takes
-    away.
+    Several processes may do so at once, each into a folder of its own. `sweep` takes away what a killed one
+    leaves.
 
     Raises:
         OSError: something else is put there again and again.

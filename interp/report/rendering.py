@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 from PIL import Image
 
 from interp.explanation import drawn_share
-from interp.files import read_json, write_whole
+from interp.files import read_json, undamaged, write_whole
 from interp.images import ImageError, open_image
 from interp.methods import get
 from interp.progress import Progress
@@ -107,7 +107,8 @@ def render(
     chosen = ~pc.field("map").is_null()
     if where is not None:
         chosen &= condition(where, cache(lambda: _classes(maps)))
-    fitting = maps.count_rows(filter=chosen)
+    with undamaged(path):
+        fitting = maps.count_rows(filter=chosen)
     if not fitting:
         raise ReportError(_nothing(maps, where, Path(path)))
     count = fitting if limit is None else min(limit, fitting)
@@ -187,12 +188,8 @@ def _drawings(
     maps: ds.Dataset, chosen: pc.Expression, images: str | Path | None, count: int
 ) -> Iterator[tuple[dict[str, Any], _Drawn]]:
     columns = [name for name in maps.schema.names if name not in ("prediction", "panel")]
-    # Little ahead: what is not drawn need not be read.
-    batches = maps.to_batches(
-        columns=columns, filter=chosen, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
-    )
     left = count
-    for batch in batches:
+    for batch in _batches(maps, columns, chosen):
         batch = batch.slice(0, left)
         copies = _copies(maps, batch)
         for row, values in of_batch(batch):
@@ -201,6 +198,14 @@ def _drawings(
         left -= batch.num_rows
         if not left:
             return
+
+
+def _batches(maps: ds.Dataset, columns: list[str], chosen: pc.Expression) -> Iterator[pa.RecordBatch]:
+    with undamaged(Path(maps.files[0]).parent):
+        # Little ahead: what is not drawn need not be read.
+        yield from maps.to_batches(
+            columns=columns, filter=chosen, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
+        )
 
 
 def _copies(maps: ds.Dataset, batch: pa.RecordBatch) -> dict[str, bytes]:
