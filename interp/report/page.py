@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -17,9 +14,8 @@ import jinja2
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from interp.files import write_whole
+from interp.files import write_whole, write_whole_folder
 from interp.methods import get
-from interp.report.finding import ReportError
 from interp.report.page_cards import FINE, ROUGH, card
 from interp.report.page_table import Table
 from interp.report.pipeline import Job
@@ -30,8 +26,7 @@ INLINE = 256
 """How many pictures lie in the page itself; of more, only the table does not lie in files beside it."""
 CHUNK = 64
 """How many cards lie in one file."""
-DATA, TRIES = "data", 5
-_UNFINISHED = re.compile(rf"\.{DATA}\.[0-9a-f]{{16}}")
+DATA = "data"
 SCRIPTS = ("report.table.js", "report.cards.js", "report.js")
 Piece = tuple[str, int, Any]
 
@@ -83,40 +78,12 @@ def _pieces(job: Job, rows: Iterable[Row], found: Table, most_values: int) -> It
 
 
 def _write_pieces(pieces: Iterable[Piece], folder: Path) -> None:
-    """Write each piece as a script; the folder of an earlier report stays until this one is whole.
-
-    Several workers may do so at once: each writes the same into a folder of its own.
-    """
-    coming = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-    coming.mkdir(parents=True)
-    try:
+    """Write each piece as a script; the folder of an earlier report stays until this one is whole."""
+    with write_whole_folder(folder) as coming:
         for kind, number, content in pieces:
             # A page that was opened as a file may run a script beside it, and read nothing else.
             with write_whole(coming / f"{kind}-{number:05d}.js") as part:
                 part.write_text(f'interpReport("{kind}",{number},{_json(content)});\n', encoding="ascii")
-        _put_in_place(coming, folder)
-    finally:
-        shutil.rmtree(coming, ignore_errors=True)
-
-
-def forget_unfinished(out: Path) -> None:
-    """Remove folders of pieces that a killed process left, where nobody else is at work."""
-    for path in out.iterdir():
-        if _UNFINISHED.fullmatch(path.name) and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _put_in_place(coming: Path, folder: Path) -> None:
-    """Rename a folder, over whatever is there or comes there meanwhile."""
-    for _ in range(TRIES):
-        old = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-        with suppress(FileNotFoundError):
-            folder.rename(old)
-            shutil.rmtree(old, ignore_errors=True)
-        with suppress(OSError):
-            coming.rename(folder)
-            return
-    raise ReportError(f"{folder} cannot be written: something else is put there again and again.")
 
 
 def _json(content: Any) -> Markup:

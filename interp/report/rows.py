@@ -22,7 +22,7 @@ VALUES = 8_000_000
 """How many values of maps are written together: 32 MB."""
 BATCH = 64
 # Maps are all different numbers, which a dictionary makes larger and splitting their bytes smaller.
-_REPEATED = ("target", "trust", "reasons", "layer", "method", "prediction.list.element.name")
+_REPEATED = ("predicted", "target", "trust", "reasons", "layer", "method", "prediction.list.element.name")
 _ENCODED = {
     "use_dictionary": list(_REPEATED),
     "column_encoding": {"map.list.element": "BYTE_STREAM_SPLIT"},

@@ -13,7 +13,6 @@ from interp.models import ImageModel
 from interp.progress import Progress
 from interp.report.engines import Engine, Local
 from interp.report.finishing import ABOUT, PAGE, Report, finish
-from interp.report.page import forget_unfinished
 from interp.report.pipeline import Told
 from interp.report.planning import Plan, plan
 from interp.report.rows import Precision
@@ -129,8 +128,6 @@ def carry_out(
     for place in (out, job.parts, *([] if job.panels is None else [job.panels])):
         make_folder(place)
     sweep(out, job.parts, out / "panels")
-    if rank is None:
-        forget_unfinished(out)
     meter = _Meter(planned, progress)
     todo = (shard for shard in planned.shards(rank) if not meter.skipped(shard))
     for _ in (engine or Local()).run(job, _announced(todo, out), meter.told):
