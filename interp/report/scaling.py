@@ -59,6 +59,11 @@ class Crew:
     spread: float = 0.0
     sliced: bool = False
 
+    @property
+    def slow_ones(self) -> int:
+        """How many workers take twice as long."""
+        return round(self.slow * self.workers)
+
 
 def measured(planned: Plan, pictures: int = SAMPLE) -> Costs:
     """Return what a picture of a report costs here: some, from all over the folder, are explained for it.
@@ -110,8 +115,8 @@ def expected(shards: int, seconds: float, crew: Crew) -> float:
     """
     one = until_whole(seconds, crew.deaths / 3600, crew.restart)
     if crew.sliced:
-        return crew.start + math.ceil(shards / crew.workers) * one * (2 if crew.slow else 1)
-    return crew.start + max(1.0, shards / (crew.workers * (1 - crew.slow / 2))) * one
+        return crew.start + math.ceil(shards / crew.workers) * one * (2 if crew.slow_ones else 1)
+    return crew.start + max(1.0, shards / (crew.workers - crew.slow_ones / 2)) * one
 
 
 def until_whole(seconds: float, deaths: float, restart: float) -> float:
@@ -133,7 +138,7 @@ def simulated(shards: int, seconds: float, crew: Crew, seed: int = 0) -> float:
         600.0
     """
     chance = np.random.default_rng(seed)
-    pace = np.where(np.arange(crew.workers) < round(crew.slow * crew.workers), 2.0, 1.0)
+    pace = np.where(np.arange(crew.workers) < crew.slow_ones, 2.0, 1.0)
     chance.shuffle(pace)
     draw = _drawer(seconds, crew, chance)
     if crew.sliced:
