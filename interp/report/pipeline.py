@@ -15,7 +15,7 @@ from PIL import Image
 
 from interp.explaining import explanations_of
 from interp.explanation import Explanation
-from interp.files import write_whole
+from interp.files import write_drawn
 from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
 from interp.models import ImageModel
@@ -166,8 +166,8 @@ def _draw(job: Job, number: int, file: str, decoded: _Decoded, found: Sequence[E
         scale=first.scale,
     )
     name = f"{number:06d}-{_plain(shown.stem)}.jpg"
-    with write_whole(job.panels / name) as part:
-        panel.save(part, "JPEG", quality=90)
+    with write_drawn(job.panels / name) as drawn:
+        panel.save(drawn, "JPEG", quality=90)
     buffer = io.BytesIO()
     decoded.thumbnail.save(buffer, "JPEG", quality=85)
     return Row(

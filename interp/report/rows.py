@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from interp.files import undamaged, write_whole
 from interp.models import Prediction
+from interp.parquet import read_parquet
 
 VALUES = 8_000_000
 """How many values of maps are written together: 32 MB."""
@@ -105,7 +106,7 @@ def write_part(rows: Sequence[Row], path: Path) -> None:
 def read_part(path: Path) -> list[Row]:
     """Return the rows that `write_part` wrote."""
     with undamaged(path):
-        table = pq.read_table(path, schema=_PART)
+        table = read_parquet(path, _PART)
         plain = table.drop_columns(["maps"]).to_pylist()
         return [_unpacked(value, maps) for value, maps in zip(plain, table["maps"], strict=True)]
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from interp.defaults import METHOD
 from interp.explanation import drawn_share
-from interp.files import sweep, write_whole
+from interp.files import sweep, write_drawn, write_whole
 from interp.images import LIMITS, Limits
 from interp.methods import INPUT, Method, get
 from interp.models import ImageModel
@@ -195,8 +195,10 @@ def _key(about: dict[str, Any], job: Job, files: Iterable[Path]) -> str:
     settings = {**about, "limits": asdict(job.limits)}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in files:
-        state = path.stat()
-        line = f"{path.relative_to(job.folder)}\0{state.st_size}\0{state.st_mtime_ns}\0"
+        # A link to nothing, or what somebody has just taken away, is a picture that fails.
+        state = path.stat() if path.exists() else None
+        known = (state.st_size, state.st_mtime_ns) if state else ("missing", "")
+        line = f"{path.relative_to(job.folder)}\0{known[0]}\0{known[1]}\0"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -223,8 +225,8 @@ def _finish(job: Job, about: dict[str, Any], parts: Sequence[Path], out: Path) -
     failed = {row.file: row.error for row in rows() if row.error is not None}
     count = sum(1 for _ in rows())
     write_maps(rows(), out / "maps.parquet", layer=job.layer, method=job.method)
-    with write_whole(out / "contact_sheet.png") as part:
-        _sheet(job, rows(), count).save(part, "PNG", compress_level=3)
+    with write_drawn(out / "contact_sheet.png") as drawn:
+        _sheet(job, rows(), count).save(drawn, "PNG", compress_level=3)
     write_page(job, about, rows(), out / "index.html")
     about = {**about, "pictures": count, "failed": failed}
     with write_whole(out / "report.json") as part:
