@@ -17,7 +17,7 @@ from PIL import Image
 
 from interp.explaining import explanations_of
 from interp.explanation import Explanation
-from interp.files import write_whole
+from interp.files import write_drawn
 from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
 from interp.metrics import Trust, truster
@@ -295,8 +295,8 @@ def _panel(
         scale=explanation.scale,
     )
     name = f"{number:06d}-{plain_name(shown.stem)}.jpg"
-    with write_whole(panels / name) as part:
-        panel.save(part, "JPEG", quality=90)
+    with write_drawn(panels / name) as drawn:
+        panel.save(drawn, "JPEG", quality=90)
     return name
 
 

@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 from PIL import Image
 
 from interp.explanation import drawn_share
-from interp.files import read_json, undamaged, write_whole
+from interp.files import read_json, undamaged, write_drawn
 from interp.images import ImageError, open_image
 from interp.methods import get
 from interp.progress import Progress
@@ -272,8 +272,8 @@ def _write_panel(
     )
     stem = f"{number:06d}-{plain_name(Path(name).stem)}"
     path = folder / (f"{stem}-{plain_name(row['target'])}.jpg" if row["rank"] else f"{stem}.jpg")
-    with write_whole(path) as part:
-        panel.save(part, "JPEG", quality=90)
+    with write_drawn(path) as file:
+        panel.save(file, "JPEG", quality=90)
     return path
 
 
@@ -302,6 +302,6 @@ def _write_sheet(tiles: list[Tile], count: int, where: str | None, path: Path) -
     rest = [Tile(None, "")] * (count - len(tiles))
     drawn = contact_sheet([*tiles, *rest], title=where or "all maps", max_tiles=SHEET_TILES)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with write_whole(path) as part:
-        drawn.save(part)
+    with write_drawn(path) as file:
+        drawn.save(file, "PNG")
     return path

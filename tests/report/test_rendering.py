@@ -14,7 +14,7 @@ from command import interp as command
 from made_up_rows import SIZE, row, rows
 from PIL import Image
 
-from interp.files import DamagedFile
+from interp.files import DamagedFileError
 from interp.report import ReportError, render, rendering
 from interp.report.rows import ClassMap, write_part
 
@@ -157,7 +157,7 @@ def test_a_damaged_part_is_one_sentence(tmp_path):
     columns = len(raw) - 8 - int.from_bytes(raw[-8:-4], "little")  # what is before the footer
     raw[4:columns] = bytes(columns - 4)
     path.write_bytes(raw)
-    with pytest.raises(DamagedFile, match="is damaged or of another version"):
+    with pytest.raises(DamagedFileError, match="is damaged or of another version"):
         render(folder, "rank = 0", out=tmp_path / "out")
 
 
