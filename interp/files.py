@@ -173,10 +173,12 @@ def undamaged(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, DamagedFileError):
+    except DamagedFileError:
         raise
     except Exception as error:
-        # Arrow's readers raise nearly everything.
+        # Arrow's readers raise nearly everything, also an `OSError` of which the file system knows nothing.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".")
         raise DamagedFileError(
             f"{path} is damaged or of another version ({reason}). Delete its folder and begin anew."
