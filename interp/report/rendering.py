@@ -202,10 +202,15 @@ def _drawings(
 
 def _batches(maps: ds.Dataset, columns: list[str], chosen: pc.Expression) -> Iterator[pa.RecordBatch]:
     with undamaged(Path(maps.files[0]).parent):
-        # Little ahead: what is not drawn need not be read.
-        yield from maps.to_batches(
-            columns=columns, filter=chosen, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
-        )
+        try:
+            # Little ahead: what is not drawn need not be read.
+            yield from maps.to_batches(
+                columns=columns, filter=chosen, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
+            )
+        except OSError as error:
+            if error.errno is None:  # Arrow's own words for a damaged page, not the file system's
+                raise ValueError(str(error)) from error
+            raise
 
 
 def _copies(maps: ds.Dataset, batch: pa.RecordBatch) -> dict[str, bytes]:
