@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -107,7 +108,7 @@ def render(
     chosen = ~pc.field("map").is_null()
     if where is not None:
         chosen &= condition(where, cache(lambda: _classes(maps)))
-    with undamaged(path):
+    with _reading(maps):
         fitting = maps.count_rows(filter=chosen)
     if not fitting:
         raise ReportError(_nothing(maps, where, Path(path)))
@@ -201,11 +202,23 @@ def _drawings(
 
 
 def _batches(maps: ds.Dataset, columns: list[str], chosen: pc.Expression) -> Iterator[pa.RecordBatch]:
-    with undamaged(Path(maps.files[0]).parent):
+    with _reading(maps):
         # Little ahead: what is not drawn need not be read.
         yield from maps.to_batches(
             columns=columns, filter=chosen, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
         )
+
+
+@contextmanager
+def _reading(maps: ds.Dataset) -> Iterator[None]:
+    """Let what Arrow says of a damaged part be one sentence."""
+    with undamaged(Path(maps.files[0]).parent):
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None:  # Arrow's own words for a damaged page, not the file system's
+                raise ValueError(str(error)) from error
+            raise
 
 
 def _copies(maps: ds.Dataset, batch: pa.RecordBatch) -> dict[str, bytes]:
