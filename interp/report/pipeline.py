@@ -250,8 +250,10 @@ def _judged(
 ) -> Iterator[tuple[list[Explanation], Trust | None]]:
     """Yield the explanations of each picture with the verdict on the first."""
     for number, (found, inputs) in enumerate(maps, 1):
-        verdict = None if judge is None else judge(found[0], inputs=inputs)
-        during((count + number) / 2 if judge is not None else count)
+        verdict = None
+        if judge is not None:
+            verdict = judge(found[0], inputs=inputs)
+            during((count + number) / 2)
         yield found, verdict
 
 
