@@ -1,9 +1,10 @@
-"""The strategies of `tests/test_fuzz.py`, for as long as one likes: changed files at every door, odd addresses.
+"""The strategies of `tests/test_fuzz.py` for as long as one likes: changed files at every door, addresses.
 
     python benchmarks/fuzz.py --minutes 10 --out benchmarks/results/fuzz.md
 
-Every door gets the same time, in a process of its own with a limit of memory. A file that ends in anything but a good
-end or a sentence is kept in `--keep`, and the exit code is 1. A process that dies or hangs counts, too.
+Every door gets the same time, in a process of its own with a limit of memory. A file that ends in anything
+but a good end or a sentence is kept in `--keep`, and the exit code is 1. A process that dies or hangs counts,
+too.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def table(found: dict[str, Found]) -> str:
     faults = sum(len(one.faults) for one in found.values())
     lines.append(f"| all | {' | '.join(f'{count:,}' for count in every)} | {faults} | |")
     return "\n".join(
-        lines + ["", *(f"- {name}: {fault}" for name, one in found.items() for fault in one.faults[:5])]
+        [*lines, "", *(f"- {name}: {fault}" for name, one in found.items() for fault in one.faults[:5])]
     )
 
 

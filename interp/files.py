@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ if sys.platform != "win32":  # which does not remove files that are open
 MOST = 256 * 2**20
 """How many bytes of a file are read at once, as a guard against files without an end."""
 
+TRIES = 5
 # What `write_whole` calls a file until it is whole.
 _HALF = re.compile(r"\..{1,40}\.[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
 
@@ -57,6 +60,61 @@ def write_whole(path: str | Path) -> Iterator[Path]:
             os.close(held)
 
 
+@contextmanager
+def write_whole_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; when the body succeeds it becomes `path`, over an earlier one.
+
+    Several processes may do so at once, each into a folder of its own. `sweep` takes away what a killed one
+    leaves.
+
+    Raises:
+        OSError: something else is put there again and again.
+
+    Example:
+        >>> with write_whole_folder("report/data") as folder:
+        ...     (folder / "rows.js").write_text("…")
+    """
+    path = Path(path)
+    coming = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
+    coming.mkdir(parents=True)
+    held = None if sys.platform == "win32" else _locked(os.open(coming, os.O_RDONLY))
+    try:
+        yield coming
+        _put_in_place(coming, path)
+    finally:
+        shutil.rmtree(coming, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _put_in_place(coming: Path, path: Path) -> None:
+    for _ in range(TRIES):
+        old = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
+        with suppress(FileNotFoundError):
+            path.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another process was quicker
+            coming.rename(path)
+            return
+    raise OSError(f"{path} cannot be written: something else is put there again and again.")
+
+
+@contextmanager
+def write_drawn(path: str | Path) -> Iterator[io.BytesIO]:
+    """Yield a file in memory; when the body succeeds, what it holds becomes `path`, whole or not at all.
+
+    For pictures. Pillow does not look whether a disk that gets full has taken all of the last bytes.
+
+    Example:
+        >>> with write_drawn("cat.png") as file:
+        ...     picture.save(file, "PNG")
+    """
+    file = io.BytesIO()
+    yield file
+    with write_whole(path) as part:
+        part.write_bytes(file.getbuffer())
+
+
 def _name(error: OSError, part: Path, path: Path) -> None:
     """Let an error of the file system speak of the file that somebody asked for."""
     if error.errno and error.filename in (None, str(part)):
@@ -80,9 +138,15 @@ def sweep(*folders: str | Path) -> None:
 
 def _remove_left(path: Path) -> None:
     if sys.platform != "win32":
-        with path.open("rb") as file:
+        file = os.open(path, os.O_RDONLY)
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    path.unlink()
+        finally:
+            os.close(file)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _locked(file: int) -> int | None:
@@ -95,7 +159,7 @@ def _locked(file: int) -> int | None:
     return file
 
 
-class DamagedFile(ValueError):
+class DamagedFileError(ValueError):
     """A file that this package wrote and that is no longer as it was; the message says what to do."""
 
 
@@ -109,12 +173,12 @@ def undamaged(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, DamagedFile):
+    except (OSError, DamagedFileError):
         raise
     except Exception as error:
         # Arrow's readers raise nearly everything.
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".")
-        raise DamagedFile(
+        raise DamagedFileError(
             f"{path} is damaged or of another version ({reason}). Delete its folder and begin anew."
         ) from error
 

@@ -1,4 +1,4 @@
-"""Changed files and odd addresses: a good end or a sentence; `benchmarks/fuzz.py` goes on for as long as one likes."""
+"""Changed files and odd addresses: a good end or a sentence. `benchmarks/fuzz.py` goes on for longer."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from interp.explaining import explanations_of
 from interp.explanation import Explanation
-from interp.files import write_whole
+from interp.files import write_drawn
 from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
 from interp.metrics import Trust, truster
@@ -250,9 +250,8 @@ def _judged(
 ) -> Iterator[tuple[list[Explanation], Trust | None]]:
     """Yield the explanations of each picture with the verdict on the first."""
     for number, (found, inputs) in enumerate(maps, 1):
-        verdict = None
+        verdict = None if judge is None else judge(found[0], inputs=inputs)
         if judge is not None:
-            verdict = judge(found[0], inputs=inputs)
             during((count + number) / 2)
         yield found, verdict
 
@@ -295,9 +294,9 @@ def _panel(
         box=(left * across, top * down, right * across, bottom * down),
         scale=explanation.scale,
     )
-    name = f"{number:06d}-{_plain(shown.stem)}.jpg"
-    with write_whole(panels / name) as part:
-        panel.save(part, "JPEG", quality=90)
+    name = f"{number:06d}-{plain_name(shown.stem)}.jpg"
+    with write_drawn(panels / name) as drawn:
+        panel.save(drawn, "JPEG", quality=90)
     return name
 
 
@@ -311,7 +310,8 @@ def _jpeg(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(stem: str) -> str:
+def plain_name(stem: str) -> str:
+    """Return what of a name every file system takes."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in stem)[:60].strip("-") or "picture"
 
 

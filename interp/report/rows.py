@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from interp.files import write_whole
 from interp.models import Prediction
+from interp.parquet import opened_parquet
 
 Precision = Literal["float32", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -22,7 +23,7 @@ VALUES = 8_000_000
 """How many values of maps are written together: 32 MB."""
 BATCH = 64
 # Maps are all different numbers, which a dictionary makes larger and splitting their bytes smaller.
-_REPEATED = ("target", "trust", "reasons", "layer", "method", "prediction.list.element.name")
+_REPEATED = ("predicted", "target", "trust", "reasons", "layer", "method", "prediction.list.element.name")
 _ENCODED = {
     "use_dictionary": list(_REPEATED),
     "column_encoding": {"map.list.element": "BYTE_STREAM_SPLIT"},
@@ -95,6 +96,8 @@ def schema(precision: Precision = "float32") -> pa.Schema:
             ("width", pa.int32()),
             ("height", pa.int32()),
             ("truth", pa.int32()),
+            ("predicted", pa.string()),
+            ("predicted_index", pa.int32()),
             ("rank", pa.int32()),
             ("target", pa.string()),
             ("index", pa.int32()),
@@ -151,9 +154,13 @@ def write_part(
 
 
 def read_part(path: Path) -> Iterator[Row]:
-    """Yield the rows that `write_part` wrote, a few at a time."""
-    with pq.ParquetFile(path) as part:
-        flat = (one for batch in part.iter_batches(BATCH) for one in _of_batch(batch))
+    """Yield the rows that `write_part` wrote, a few at a time.
+
+    Raises:
+        DamagedFileError: it cannot be read.
+    """
+    with opened_parquet(path) as part:
+        flat = (one for batch in part.iter_batches(BATCH) for one in of_batch(batch))
         for _, of_picture in groupby(flat, lambda one: one[0]["file"]):
             yield _row(list(of_picture))
 
@@ -165,6 +172,8 @@ def _flat(row: Row, precision: Precision) -> Iterator[dict[str, Any]]:
         return
     width, height = row.size
     picture |= {"width": width, "height": height, "box": list(row.box)}
+    if row.prediction:
+        picture |= {"predicted": row.prediction[0].name, "predicted_index": row.prediction[0].index}
     once = {
         "prediction": [asdict(prediction) for prediction in row.prediction],
         "panel": row.panel,
@@ -202,7 +211,8 @@ def _stored(values: npt.NDArray[np.float32], precision: Precision) -> tuple[floa
     return unit, (values / np.float32(unit)).astype(np.float16)
 
 
-def _of_batch(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], npt.NDArray[np.float32]]]:
+def of_batch(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, Any], npt.NDArray[np.float32]]]:
+    """Yield the other columns of each row, and the values of its map as they were written."""
     # As arrays: a map of pixels has 50,000 values, which are slow as Python's numbers.
     maps = batch.column("map")
     ends, values = maps.offsets.to_numpy(), maps.values.to_numpy(zero_copy_only=False)

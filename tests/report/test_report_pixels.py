@@ -46,7 +46,7 @@ def test_maps_of_pixels_are_raw_in_the_table_and_rounded_in_the_page(default_mod
     page = (made.folder / "index.html").read_text(encoding="utf-8")
     assert "of every pixel" in page
     assert len(page) < 1_000_000
-    shown = json.loads(re.search(r'id="pictures">(.*?)</script>', page, re.DOTALL)[1])[0]["maps"][0]
+    shown = json.loads(re.search(r'id="part-0">(.*?)</script>', page, re.DOTALL)[1])[0]["maps"][0]
     assert [end[0] for end in shown["ends"]] == ["≤", "0", "≥"]
     levels = np.frombuffer(base64.b64decode(shown["values"]), np.uint8).reshape(values.shape)
     assert np.abs(levels - 255.0 * normalise(values, alone.scale)).max() < 0.6
