@@ -87,9 +87,11 @@ def tried(name: str, seconds: float, megabytes: int, begin: int, keep: Path) -> 
 
 def _listen(pipe: Any, found: Found, process: Any, end: float) -> None:
     """Add up what a process tells, until it ends, dies or hangs."""
-    last = b""
+    last: bytes | None = None
     while True:
         if not pipe.poll(LONGEST):
+            if last is None:
+                continue  # the next case is still being made up
             found.faults.append(f"took more than {LONGEST:g} s: {last.hex()[:200]}")
             break
         try:
@@ -104,6 +106,7 @@ def _listen(pipe: Any, found: Found, process: Any, end: float) -> None:
             process.join()
             return
         else:
+            last = None
             found.cases += 1
             found.good += value[0]
             found.refused += not value[0]
@@ -111,7 +114,7 @@ def _listen(pipe: Any, found: Found, process: Any, end: float) -> None:
     process.kill()
     process.join()
     if time.monotonic() < end and process.exitcode not in (0, -9):
-        found.faults.append(f"the process died with {process.exitcode}: {last.hex()[:200]}")
+        found.faults.append(f"the process died with {process.exitcode}: {(last or b'').hex()[:200]}")
 
 
 def _rounds(name: str, end: float, megabytes: int, number: int, keep: Path, pipe: Any) -> None:

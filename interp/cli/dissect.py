@@ -94,8 +94,8 @@ def dissect(
         changed = off.figure(on, concept=wanted, heading=heading)
     beside = out.with_name(f"{out.stem}-changed{out.suffix}")
     for figure, path in ((drawn, out), (changed, beside)):
-        with write_drawn(path) as drawn:
-            figure.savefig(drawn, dpi=220, format=path.suffix[1:])
+        with write_drawn(path) as packed:
+            figure.savefig(packed, dpi=220, format=path.suffix[1:])
     for file, reason in found.failed.items():
         complain(reason if file in reason else f"{file}: {reason}")
     if as_json:
