@@ -159,7 +159,17 @@ def test_markdown_has_no_sign_left(text):
 
 
 # Elements whose text Streamlit reads as markdown; lists of choices and code it shows as they are.
-UNREAD = ("selectbox", "multiselect", "code", "html", "text_input", "number_input", "slider", "select_slider")
+UNREAD = (
+    "selectbox",
+    "multiselect",
+    "code",
+    "json",
+    "html",
+    "text_input",
+    "number_input",
+    "slider",
+    "select_slider",
+)
 
 
 def markdown(app) -> list[str]:
