@@ -3,8 +3,8 @@
     uv run python benchmarks/races.py --rounds 100 --network both
 
 Each thread has a picture and a method of its own. What it gets must be, bit for bit, what the method gives
-alone, and the network must be left as it was: no hook, no gradient, no other mode. The pairs come in random
-order, so a run that is cut short (`--minutes`) has tried a fair part of them.
+alone, and the network must be left as it was: no hook, no gradient, no other mode. Every round runs all pairs
+in another random order, so a run that is cut short (`--minutes`) has tried each as often as the others.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +23,11 @@ import torch
 import typer
 from rich.progress import track
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "methods"))
 
 from nets import GENERAL, Block, inputs_for, model_of, only, small_unet
+from networks import state
 
 from interp.methods import attribute
 
@@ -69,11 +72,12 @@ def run(name: str, rounds: int, seconds: float, seed: int) -> int:
 
     alone = {(number, method): explain(number, method) for method in GENERAL for number in (0, 1)}
     before = state(model.module)
-    pairs = [*itertools.combinations_with_replacement(GENERAL, 2)] * rounds
-    random.Random(seed).shuffle(pairs)
-    until, done, wrong = time.monotonic() + seconds, 0, 0
-    seen = set()
-    for pair in track(pairs, description=name):
+    pairs = [*itertools.combinations_with_replacement(GENERAL, 2)]
+    order = random.Random(seed)
+    races = [pair for _ in range(rounds) for pair in order.sample(pairs, len(pairs))]
+    until, wrong = time.monotonic() + seconds, 0
+    seen = Counter(dict.fromkeys(pairs, 0))
+    for pair in track(races, description=name):
         found = together([lambda n=n, m=m: explain(n, m) for n, m in enumerate(pair)])
         for number, method in enumerate(pair):
             if not (isinstance(found[number], torch.Tensor) and found[number].equal(alone[number, method])):
@@ -82,10 +86,13 @@ def run(name: str, rounds: int, seconds: float, seed: int) -> int:
         if state(model.module) != before:
             wrong += 1
             print(f"{name}: {pair} left something behind")
-        done, seen = done + 1, seen | {pair}
+        seen[pair] += 1
         if time.monotonic() > until:
             break
-    print(f"{name}: {len(GENERAL)} methods, {len(seen)} pairs, {done} races, {wrong} wrong")
+    print(
+        f"{name}: {len(GENERAL)} methods, {len(pairs)} pairs, each raced {min(seen.values())} times or more, "
+        f"{seen.total()} races, {wrong} wrong"
+    )
     return wrong
 
 
@@ -106,17 +113,6 @@ def together(jobs: list[Callable[[], torch.Tensor]]) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
-
-
-def state(module: torch.nn.Module) -> tuple[Any, ...]:
-    """Return what must stay: hooks, gradients, modes and weights."""
-    hooks = sum(
-        len(each._forward_hooks) + len(each._forward_pre_hooks) + len(each._backward_hooks)
-        for each in module.modules()
-    )
-    gradients = sum(weight.grad is not None for weight in module.parameters())
-    weights = float(sum(weight.double().abs().sum() for weight in module.state_dict().values()))
-    return hooks, gradients, tuple(each.training for each in module.modules()), weights
 
 
 if __name__ == "__main__":

@@ -19,7 +19,18 @@ from timing import Rounds
 
 FOLDER = Path(__file__).parent / "results"
 WIDTH = 110
-PACKAGES = ("torch", "torchvision", "timm", "fastai", "grad-cam", "torchcam", "captum", "torch-lucent")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "scipy",
+    "fastai",
+    "grad-cam",
+    "torchcam",
+    "quantus",
+    "captum",
+    "torch-lucent",
+)
 
 
 @dataclass(frozen=True)

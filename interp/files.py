@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ if sys.platform != "win32":  # which does not remove files that are open
 MOST = 256 * 2**20
 """How many bytes of a file are read at once, as a guard against files without an end."""
 
+TRIES = 5
 # What `write_whole` calls a file until it is whole.
 _HALF = re.compile(r"\..{1,40}\.[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
 
@@ -56,6 +58,45 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
         if held is not None:
             os.close(held)
+
+
+@contextmanager
+def write_whole_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; when the body succeeds it becomes `path`, over an earlier one.
+
+    Several processes may do so at once, each into a folder of its own. `sweep` takes away what a killed one
+    leaves.
+
+    Raises:
+        OSError: something else is put there again and again.
+
+    Example:
+        >>> with write_whole_folder("report/data") as folder:
+        ...     (folder / "rows.js").write_text("…")
+    """
+    path = Path(path)
+    coming = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
+    coming.mkdir(parents=True)
+    held = None if sys.platform == "win32" else _locked(os.open(coming, os.O_RDONLY))
+    try:
+        yield coming
+        _put_in_place(coming, path)
+    finally:
+        shutil.rmtree(coming, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _put_in_place(coming: Path, path: Path) -> None:
+    for _ in range(TRIES):
+        old = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
+        with suppress(FileNotFoundError):
+            path.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another process was quicker
+            coming.rename(path)
+            return
+    raise OSError(f"{path} cannot be written: something else is put there again and again.")
 
 
 @contextmanager
@@ -97,9 +138,15 @@ def sweep(*folders: str | Path) -> None:
 
 def _remove_left(path: Path) -> None:
     if sys.platform != "win32":
-        with path.open("rb") as file:
+        file = os.open(path, os.O_RDONLY)
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    path.unlink()
+        finally:
+            os.close(file)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _locked(file: int) -> int | None:
@@ -126,10 +173,12 @@ def undamaged(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, DamagedFileError):
+    except DamagedFileError:
         raise
     except Exception as error:
-        # Arrow's readers raise nearly everything.
+        # Arrow's readers raise nearly everything, also an `OSError` of which the file system knows nothing.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".")
         raise DamagedFileError(
             f"{path} is damaged or of another version ({reason}). Delete its folder and begin anew."

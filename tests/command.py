@@ -101,6 +101,7 @@ def save_segmenter(folder: Path, size: tuple[int, int] = (48, 64)) -> Path:
 
 def save_noise(folder: Path, names: str = "abcd") -> Path:
     """Save a picture of noise for each letter."""
+    folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(0)
     for name in names:
         Image.fromarray(generator.integers(0, 256, (64, 80, 3), np.uint8)).save(folder / f"{name}.png")

@@ -17,6 +17,17 @@ from torch import nn
 Builder = Callable[[], nn.Module]
 
 
+def state(module: nn.Module) -> tuple[Any, ...]:
+    """Return what must stay: hooks, gradients, modes and weights."""
+    hooks = sum(
+        len(each._forward_hooks) + len(each._forward_pre_hooks) + len(each._backward_hooks)
+        for each in module.modules()
+    )
+    gradients = sum(weight.grad is not None for weight in module.parameters())
+    weights = float(sum(weight.double().abs().sum() for weight in module.state_dict().values()))
+    return hooks, gradients, tuple(each.training for each in module.modules()), weights
+
+
 def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)

@@ -126,9 +126,16 @@ def test_ctrl_c_is_a_sentence_and_the_same_command_goes_on(tmp_path):
     for number in range(200):
         shutil.copy(SAMPLES / "cat_small.jpg", folder / f"{number:03d}.jpg")
     words = ["report", str(folder), "--out", str(tmp_path / "out"), "--top", "1"]
-    words += ["--model", str(save_classifier(tmp_path / "pets")), "--method", "grad-cam"]
+    words += [
+        "--model",
+        str(save_classifier(tmp_path / "pets")),
+        "--method",
+        "grad-cam",
+        "--shard-size",
+        "32",
+    ]
     running = started(sys.executable, "-u", "-c", "from interp.cli import main; main()", *words)
-    parts = tmp_path / "out" / ".parts"
+    parts = tmp_path / "out" / "maps.parquet"
     complaint = interrupted(running, lambda: list(parts.glob("part-*.parquet")))
     assert running.returncode == 130, complaint
     assert "the same command goes on" in complaint

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from interp.files import sweep, write_whole
+from interp.files import sweep, write_whole, write_whole_folder
 
 
 def names(folder):
@@ -146,3 +146,31 @@ def test_what_others_are_writing_and_what_is_not_ours_stays(tmp_path):
     sweep(tmp_path)
     assert names(tmp_path) == sorted([*kept, "b.txt"])
     assert (tmp_path / "b.txt").read_text() == "new"
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    place = tmp_path / "data"
+    with write_whole_folder(place) as folder:
+        (folder / "a").write_text("1")
+        assert not place.exists()
+    with write_whole_folder(place) as folder:
+        (folder / "b").write_text("2")
+    assert [path.name for path in place.iterdir()] == ["b"]
+    with write_whole_folder(place) as folder:
+        (folder / "c").write_text("3")
+        sweep(tmp_path)  # whoever is at work is left alone
+    assert [path.name for path in place.iterdir()] == ["c"]
+
+    def interrupted():
+        with write_whole_folder(place):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert [path.name for path in place.iterdir()] == ["c"]
+    left = tmp_path / ".data.0123456789abcdef"
+    left.mkdir()
+    (left / "half").touch()
+    sweep(tmp_path)
+    assert not left.exists()

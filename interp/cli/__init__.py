@@ -11,7 +11,9 @@ import warnings
 from interp.cli import explain  # noqa: F401
 from interp.cli import gallery  # noqa: F401
 from interp.cli import report  # noqa: F401
+from interp.cli import render  # noqa: F401
 from interp.cli import evaluate  # noqa: F401
+from interp.cli import games  # noqa: F401
 from interp.cli import layers  # noqa: F401
 from interp.cli import models  # noqa: F401
 from interp.cli import metrics  # noqa: F401

@@ -52,6 +52,12 @@ def evaluate(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Walk the folders inside too.")
     ] = False,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, help="Pictures in one file; all an interruption can lose.")
+    ] = None,
+    rank: Annotated[
+        str | None, typer.Option(help="Do only a part, as 3/8: the fourth of eight workers sharing --out.")
+    ] = None,
     as_json: AsJson = False,
     trust_pickle: Trust = False,
 ) -> None:
@@ -64,6 +70,7 @@ def evaluate(
     from interp.metrics.boxes import read_boxes
     from interp.metrics.planning import METHODS, in_words
     from interp.models import load
+    from interp.shards import slice_of
 
     if masks is not None and boxes is not None:
         raise MetricError("give --masks or --boxes, not both.")
@@ -80,17 +87,24 @@ def evaluate(
         seed=seed,
         count=count,
         recursive=recursive,
+        shard_size=shard_size,
     )
-    if planned.left:
+    mine = None if rank is None else slice_of(rank)
+    left = planned.left_of(mine)
+    if left:
         say(
-            f"{planned.left} pictures × {len(planned.methods)} methods × {len(planned.metrics)} metrics: "
-            f"about {planned.passes:,.0f} forward passes, some {in_words(planned.seconds)} here.",
+            f"{left} pictures × {len(planned.methods)} methods × {len(planned.metrics)} metrics: "
+            f"about {planned.passes_of(left):,.0f} forward passes, some "
+            f"{in_words(planned.seconds_of(left))} here.",
             err=True,
         )
         with progress_bar("Evaluating", interrupted=AGAIN) as tick:
-            made = planned.run(tick)
+            made = planned.run_slice(mine, tick)
     else:
-        made = planned.run()
+        made = planned.run_slice(mine)
+    if made is None:
+        say(f"rank {rank} is done; others are not. The last one writes the table and the page.")
+        return
     summary = made.summary()
     if as_json:
         show_json(_as_json(made, summary))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,8 @@ Run = Callable[..., torch.Tensor]
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _BIASED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
+# PyTorch's forward mode has one level for all threads: whoever leaves it first takes the other's derivatives.
+_ONE_AT_A_TIME = threading.Lock()
 # f(c x) = c f(x) for c > 0: the gradient times the input is the output, and no bias is left.
 _WITHOUT_BIAS = (
     nn.Identity,
@@ -111,7 +114,7 @@ def _remainder(part: nn.Module, args: Any, kwargs: Any) -> torch.Tensor | None:
         return output
 
     given = _mapped((args, kwargs), counted)
-    for slope in (_forward_mode, _twice_backward):
+    for slope in (_twice_backward, _forward_mode):
         try:
             output, along = slope(run, tuple(tensors))
         except Exception:  # whatever the layer's own code raises
@@ -135,19 +138,19 @@ def _mapped(value: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any
     return map_tensors(value, changed)
 
 
-def _forward_mode(run: Run, x: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return `f(x)` and `f′(x) x`."""
-    with torch.no_grad():
-        output, along, *_ = torch.func.jvp(run, x, x)
-    return output, along
-
-
 def _twice_backward(run: Run, x: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the same of what knows its gradient only: `uᵀ f′(x) x` is linear in u."""
+    """Return `f(x)` and `f′(x) x`, the latter from the gradient: `uᵀ f′(x) x` is linear in u."""
     with torch.enable_grad():
         x = tuple(tensor.detach().requires_grad_() for tensor in x)
         output = run(*x)
         u = torch.zeros_like(output, requires_grad=True)
         gradients = torch.autograd.grad(output, x, u, create_graph=True, materialize_grads=True)
         (along,) = torch.autograd.grad(gradients, [u], [tensor.detach() for tensor in x])
+    return output, along
+
+
+def _forward_mode(run: Run, x: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same of what has no second gradient, as `Hardsigmoid`."""
+    with _ONE_AT_A_TIME, torch.no_grad():
+        output, along, *_ = torch.func.jvp(run, x, x)
     return output, along

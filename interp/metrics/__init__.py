@@ -17,6 +17,7 @@ from interp.metrics.evaluating import Plan, evaluate, plan
 from interp.metrics.evaluation import Evaluation, Summary
 from interp.metrics.games import GridGame, grid_game
 from interp.metrics.measuring import measure
+from interp.metrics.playing import Games, play
 from interp.metrics.registry import KINDS, Metric, get, metric, metrics
 from interp.metrics.trial import Curve, Measured, MetricError, Trial
 from interp.metrics.trusting import Check, Trust, trust, truster
@@ -27,6 +28,7 @@ __all__ = [
     "Check",
     "Curve",
     "Evaluation",
+    "Games",
     "GridGame",
     "Measured",
     "Metric",
@@ -43,6 +45,7 @@ __all__ = [
     "metric",
     "metrics",
     "plan",
+    "play",
     "trust",
     "truster",
 ]

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from interp.explaining import ModelLike
-from interp.files import sweep, write_whole
+from interp.files import sweep
 from interp.images import open_image
 from interp.methods import Method
 from interp.metrics.evaluation import Evaluation
 from interp.metrics.evaluation_files import ABOUT, TABLE, read_about, write_files
+from interp.metrics.evaluation_shards import pictures_hash, settings_hash, shard_size_of
 from interp.metrics.judging import Court, court, judged
 from interp.metrics.planning import (
     METHODS,
@@ -35,14 +31,15 @@ from interp.metrics.planning import (
 )
 from interp.metrics.registry import Metric
 from interp.metrics.results import Row, as_table, read_tables, write_table
+from interp.metrics.trial import MetricError
 from interp.metrics.truths import Truth, mask_for, masks_of
 from interp.models import ImageModel, load
 from interp.progress import Progress
 from interp.sentences import is_sentence
+from interp.shards import Shard, Slice, count_of, forget_others, make_folder, metadata, shards_of
 from interp.targets import TargetLike
 
 FORMAT = 1
-_PARTS = ".parts"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +56,8 @@ class Plan:
         target: what is asked.
         about: settings, for `evaluation.json`.
         out: where to write, or None.
+        shard_size: how many pictures are done together, of which an interruption loses at most one.
+        settings: hash of all that is not the pictures.
     """
 
     model: ImageModel
@@ -70,25 +69,37 @@ class Plan:
     target: TargetLike
     about: dict[str, Any] = field(repr=False)
     out: Path | None
+    shard_size: int = 1
+    settings: str = ""
 
     @property
     def passes(self) -> float:
         """How many forward passes of the network are still to come, about."""
-        return self.left * cost(self.methods, self.metrics)
+        return self.passes_of(self.left)
 
     @property
     def seconds(self) -> float:
         """How long these take here, about; measured by a pass of an empty picture."""
-        return self.passes * pace(self.model) if self.left else 0.0
+        return self.seconds_of(self.left)
+
+    def passes_of(self, pictures: int) -> float:
+        """Return how many forward passes so many pictures cost, about."""
+        return pictures * cost(self.methods, self.metrics)
+
+    def seconds_of(self, pictures: int) -> float:
+        """Return how long so many pictures take here, about."""
+        return self.passes_of(pictures) * pace(self.model) if pictures else 0.0
 
     @property
     def left(self) -> int:
         """How many pictures are still to be judged."""
+        return self.left_of()
+
+    def left_of(self, rank: Slice | None = None) -> int:
+        """Return how many pictures are still to be judged by one of several workers."""
         if self.out is None:
             return len(self.pictures)
-        if self._finished:
-            return 0
-        return sum(not path.exists() for path in self._parts) if self._begun else len(self.pictures)
+        return 0 if self._finished else sum(len(shard.files) for shard in self._missing(rank))
 
     def run(self, progress: Progress | None = None) -> Evaluation:
         """Judge the pictures that are left, and write what was found.
@@ -97,30 +108,57 @@ class Plan:
             progress: is told (done, all) pictures, with the methods of a picture as parts of it.
         """
         if self.out is None:
-            tables = [as_table(rows) for rows in self._judged(range(len(self.pictures)), progress)]
+            whole = Shard(0, 0, [path for _, path in self.pictures])
+            tables = [as_table(rows) for _, rows in self._judged([whole], progress)]
             return Evaluation(pa.concat_tables(tables).combine_chunks(), self.about)
-        if self._finished:
-            return Evaluation(read_tables([self.out / TABLE]), self.about, self.out)
-        self._begin()
-        missing = [number for number, path in enumerate(self._parts) if not path.exists()]
-        for number, rows in zip(missing, self._judged(missing, progress), strict=True):
-            write_table(as_table(rows), self._parts[number])
-        made = Evaluation(read_tables(self._parts), self.about, self.out)
-        write_files(made, self.out)
-        shutil.rmtree(self.out / _PARTS)
+        made = self.run_slice(None, progress)
+        assert made is not None  # nobody else has anything to do
         return made
 
-    def _judged(self, numbers: Sequence[int], progress: Progress | None) -> Any:
+    def run_slice(self, rank: Slice | None, progress: Progress | None = None) -> Evaluation | None:
+        """Judge what one of several workers has to, and write it; None while others are not done.
+
+        Args:
+            rank: which worker; all share `out` and nothing else. None for the only one.
+            progress: as of `run`.
+
+        Raises:
+            MetricError: there is no folder to share.
+        """
+        if self.out is None:
+            raise MetricError("out=None: workers share a folder, so give one.")
+        if not self._finished:
+            make_folder(self._place)
+            sweep(self.out, self._place)
+            missing = list(self._missing(rank))
+            for shard, rows in self._judged(missing, progress):
+                write_table(as_table(rows), shard.part(self._place), metadata(shard.key))
+            if rank is not None and next(self._missing(), None) is not None:
+                return None
+        forget_others(self._place, len(self._parts))
+        made = Evaluation(read_tables(self._parts), self.about, self.out)
+        if not self._finished:
+            write_files(made, self.out)
+        return made
+
+    def _judged(
+        self, shards: Sequence[Shard], progress: Progress | None
+    ) -> Iterator[tuple[Shard, list[Row]]]:
+        """Yield shards with their rows."""
         tell = progress or (lambda _done, _all: None)
-        before = len(self.pictures) - len(numbers)
+        count = len(self.pictures) - sum(len(shard.files) for shard in shards)
         with court(self.model, self.methods, self.metrics, self.layer, self.target) as here:
-            for count, number in enumerate(numbers, start=before):
+            for shard in shards:
+                rows: list[Row] = []
+                for number, path in shard.numbered:
 
-                def done(methods: int, count: int = count) -> None:
-                    tell(count + methods / len(self.methods), len(self.pictures))
+                    def done(methods: int, count: int = count) -> None:
+                        tell(count + methods / len(self.methods), len(self.pictures))
 
-                yield self._rows(here, *self.pictures[number], done)
-                tell(count + 1, len(self.pictures))
+                    rows += self._rows(here, self.pictures[number][0], path, done)
+                    count += 1
+                    tell(count, len(self.pictures))
+                yield shard, rows
 
     def _rows(self, here: Court, name: str, path: Path, done: Any) -> list[Row]:
         try:
@@ -132,32 +170,29 @@ class Plan:
             return [Row(name, note=str(error).replace(str(path), name))]
 
     @property
-    def _parts(self) -> list[Path]:
+    def _place(self) -> Path:
         assert self.out is not None
-        return [self.out / _PARTS / f"part-{number:05d}.parquet" for number in range(len(self.pictures))]
+        return self.out / TABLE
+
+    @property
+    def _parts(self) -> list[Path]:
+        count = count_of(len(self.pictures), self.shard_size)
+        return [Shard(number, 0, ()).part(self._place) for number in range(count)]
+
+    def _missing(self, rank: Slice | None = None) -> Iterator[Shard]:
+        files = [path for _, path in self.pictures]
+        shards = shards_of(files, self.shard_size, self._key, rank)
+        return (shard for shard in shards if not shard.done(self._place))
+
+    def _key(self, shard: Shard) -> str:
+        pictures = self.pictures[shard.start : shard.start + len(shard.files)]
+        return pictures_hash(self.settings, pictures, self.masks)
 
     @property
     def _finished(self) -> bool:
         assert self.out is not None
         known = read_about(self.out / ABOUT)
-        return known.get("key") == self.about["key"] and (self.out / TABLE).exists()
-
-    @property
-    def _begun(self) -> bool:
-        assert self.out is not None
-        marker = self.out / _PARTS / "key"
-        return marker.exists() and marker.read_text() == self.about["key"]
-
-    def _begin(self) -> None:
-        """Make the folders; what was left by other settings or pictures is thrown away."""
-        assert self.out is not None
-        parts = self.out / _PARTS
-        if not self._begun:
-            shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir(parents=True, exist_ok=True)
-        sweep(self.out, parts)
-        with write_whole(parts / "key") as part:
-            part.write_text(self.about["key"])
+        return known.get("key") == self.about["key"] and all(path.exists() for path in self._parts)
 
 
 def evaluate(
@@ -198,7 +233,7 @@ def evaluate(
         progress: is told how many pictures are done, with parts.
 
     Raises:
-        MetricError, MethodError, LayerError, LabelError, ReportError: what was asked does not fit.
+        MetricError, MethodError, LayerError, LabelError, ImageError: what was asked does not fit.
 
     Example:
         >>> found = evaluate("efficientnet_lite0", "sample_images", ["grad-cam", "random"], ["deletion"])
@@ -234,10 +269,11 @@ def plan(
     seed: int = 0,
     count: int | None = None,
     recursive: bool = False,
+    shard_size: int | None = None,
 ) -> Plan:
     """Check what `evaluate` is asked for, and tell what it will cost before it begins.
 
-    Arguments and errors are those of `evaluate`.
+    Arguments and errors are those of `evaluate`; `shard_size` says how many pictures are done together.
 
     Example:
         >>> planned = plan("efficientnet_lite0", "sample_images", ["grad-cam"], ["deletion"])
@@ -266,32 +302,8 @@ def plan(
         "seed": seed,
         "versions": {package: version(package) for package in ("interp", "torch", "scipy", "pillow", "timm")},
     }
-    about["key"] = _key(about, files, masks, asked)
+    settings = settings_hash(about, asked)
+    about["key"] = pictures_hash(settings, files, masks)
     folder = None if out is None else Path(out)
-    return Plan(network, chosen, judges, files, masks, at, asked, about, folder)
-
-
-def _key(
-    about: dict[str, Any], files: Sequence[tuple[str, Path]], masks: Mapping[str, Any], target: TargetLike
-) -> str:
-    """Return what must be equal for an interrupted evaluation to go on: settings, versions and files."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    wanted = {name: mask_for(name, masks) for name, _ in files}
-    given = [*files, *((f"mask {name}", mask) for name, mask in wanted.items() if mask is not None)]
-    for name, source in given:
-        state = _state(source)
-        digest.update(f"{name}\0{state}\0".encode("utf-8", "surrogateescape"))
-    # A question that cannot be written down may be another one the next time.
-    known = target is None or isinstance(target, (int, str))
-    digest.update(repr(target).encode() if known else secrets.token_bytes())
-    return digest.hexdigest()
-
-
-def _state(source: Any) -> str:
-    if not isinstance(source, (str, Path)):
-        return hashlib.sha256(np.ascontiguousarray(np.asarray(source)).data).hexdigest()
-    path = Path(source)
-    if not path.exists():
-        return "missing"
-    state = path.stat()
-    return f"{state.st_size}\0{state.st_mtime_ns}"
+    size = shard_size or shard_size_of(chosen, judges)
+    return Plan(network, chosen, judges, files, masks, at, asked, about, folder, size, settings)

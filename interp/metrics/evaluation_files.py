@@ -12,7 +12,6 @@ import jinja2
 
 from interp.files import json_text, read_json, write_whole
 from interp.methods import get as get_method
-from interp.metrics.results import write_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +26,6 @@ MINUS = "\N{MINUS SIGN}"
 def write_files(made: Evaluation, out: Path) -> None:
     """Write an evaluation into a folder, each file whole or not at all, last the one that says it is done."""
     summary = made.summary()
-    write_table(made.table, out / TABLE)
     with write_whole(out / "summary.csv") as part:
         part.write_text(summary.csv(), encoding="utf-8")
     picture = io.BytesIO()

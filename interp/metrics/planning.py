@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from interp.images import pictures_in
 from interp.methods import INPUT, Method
 from interp.methods import get as get_method
 from interp.metrics.registry import Metric, get
 from interp.metrics.trial import MetricError
 from interp.models import ImageModel
-from interp.report.finding import find_pictures
 from interp.targets import TargetLike
 
 METHODS = (
@@ -93,7 +93,7 @@ def chosen_pictures(
         seed: of the draw.
 
     Raises:
-        ReportError: no such folder, or no picture in it.
+        ImageError: no such folder, or no picture in it.
         MetricError: there is no picture, or two have one name.
     """
     if count is not None and count < 1:
@@ -101,7 +101,7 @@ def chosen_pictures(
     if isinstance(given, (str, Path)):
         folder = Path(given)
         found = [
-            (path.relative_to(folder).as_posix(), path) for path in find_pictures(folder, recursive=recursive)
+            (path.relative_to(folder).as_posix(), path) for path in pictures_in(folder, recursive=recursive)
         ]
     else:
         found = [(Path(path).name, Path(path)) for path in given]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +67,9 @@ def as_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(packed, schema=SCHEMA)
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table, whole or not at all."""
+def write_table(table: pa.Table, path: Path, about: Mapping[str, str] | None = None) -> None:
+    """Write a table, whole or not at all; `about` goes into the metadata of the file."""
+    table = table.replace_schema_metadata(dict(about or {}))
     with write_whole(path) as part:
         pq.write_table(table, part, compression="zstd")
 

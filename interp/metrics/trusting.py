@@ -163,14 +163,26 @@ class Truster:
     blank: Sequence[nn.Module] = field(repr=False)
 
     def __call__(
-        self, explanation: Explanation, progress: Progress | None = None, *, place: bool = True
+        self,
+        explanation: Explanation,
+        progress: Progress | None = None,
+        *,
+        place: bool = True,
+        inputs: torch.Tensor | None = None,
     ) -> Trust:
-        """Judge one map, as `trust` does; without its `place`, for a glance, it costs five further maps."""
+        """Judge one map, as `trust` does.
+
+        Args:
+            explanation: from `interp.explain`.
+            progress: is told how far this is.
+            place: without it, for a glance, it costs five further maps and no passes.
+            inputs: what the network saw, `(1, C, H, W)`, where the explanation has a smaller picture.
+        """
         if broken := _broken(explanation):
             return Trust((broken,))
         tell = progress or (lambda _done, _all: None)
         with torch.inference_mode(False), torch.no_grad():
-            inputs = self.model.prepare([explanation.picture]).clone()
+            inputs = (self.model.prepare([explanation.picture]) if inputs is None else inputs).clone()
             output = main_output(self.private(inputs.clone())).detach()
             trial = trial_of(
                 self.model,

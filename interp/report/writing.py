@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
 
 from interp.defaults import METHOD
-from interp.explanation import drawn_share
-from interp.files import sweep, write_drawn, write_whole
+from interp.files import sweep
 from interp.images import LIMITS, Limits
-from interp.methods import INPUT, Method, get
+from interp.methods import Method
 from interp.models import ImageModel
 from interp.progress import Progress
-from interp.report.finding import ReportError, find_pictures
-from interp.report.page import write_page
-from interp.report.pipeline import Job, explain_files
-from interp.report.rows import Row, read_part, write_maps, write_part
-from interp.targets import AnyTarget, several, top
-from interp.views import Scale, Tile, contact_sheet, overlay
-
-FORMAT = 1
-PART_SIZE = 64
-SHEET_TILES = 400
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `write_report` did.
-
-    Attributes:
-        folder: where it is; `folder / "index.html"` opens in a browser.
-        pictures: how many files were looked at.
-        failed: relative path → reason, for those that could not be explained.
-    """
-
-    folder: Path
-    pictures: int
-    failed: dict[str, str]
+from interp.report.engines import Engine, Local
+from interp.report.finishing import ABOUT, PAGE, Report, finish
+from interp.report.pipeline import Told
+from interp.report.planning import Plan, plan
+from interp.report.rows import Precision
+from interp.report.truths import Truth
+from interp.shards import Shard, Slice, make_folder
 
 
 def write_report(
@@ -62,12 +33,19 @@ def write_report(
     recursive: bool = False,
     names: Mapping[str, str] | None = None,
     limits: Limits = LIMITS,
+    truth: Truth | None = None,
+    panels: bool = True,
+    precision: Precision = "float32",
+    shard_size: int | None = None,
+    check: bool = False,
+    engine: Engine | None = None,
+    rank: Slice | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Explain every picture of `folder` and write a report into `out`.
 
-    Writes `index.html` (one file, opens offline), `panels/` (picture, map, overlay), `contact_sheet.png`,
-    `maps.parquet` (raw maps at native resolution) and `report.json` (how it was made). A picture that
+    Writes `index.html` (opens offline), `panels/` (picture, map, overlay), `contact_sheet.png`,
+    `maps.parquet/` (raw maps at native resolution) and `report.json` (how it was made). A picture that
     cannot be read is listed with its reason and stops nothing. When the work is interrupted, the same call
     goes on where it stopped.
 
@@ -84,6 +62,17 @@ def write_report(
         names: relative path → what the page, the panels and the contact sheet call the file, where that is
             not the path. Any text; none of it is used as a path.
         limits: how large a picture may be; a larger one is listed with its reason.
+        truth: the class that each picture really is: `"folder"`, the name of the folder that holds it; a
+            table (`.csv`: picture, class); or relative path → class.
+        panels: whether to draw panels, small pictures and the contact sheet; of a million pictures they
+            take a hundred times the room of the maps.
+        precision: of the maps in the files: `"float16"` takes half the room and keeps eleven bits.
+        shard_size: how many pictures are done together, of which an interruption loses at most one; default:
+            256, fewer where each takes long.
+        check: put the first map of every picture to the tests of `interp.trust`, and say beside it whether it
+            should be believed; costs 48 passes and five further maps a picture.
+        engine: who does the work: `Local()`, or `Ray(workers=8)` (`pip install interp[scale]`).
+        rank: do only every `of`-th shard: one of several workers that share `out`. The last one finishes.
         progress: called with (done, all) after every picture, and meanwhile, with a part of a picture, by
             methods that take long.
 
@@ -95,164 +84,95 @@ def write_report(
         >>> write_report(interp.load(), "sample_images", "report").failed
         {}
     """
-    if model.task != "classification":
-        raise ReportError(f"{model.name} does {model.task}; a report needs a classifier.")
-    if batch_size < 1:
-        raise ReportError(f"batch_size={batch_size}: give 1 or more.")
-    if top_classes < 0 or not (classes or top_classes):
-        raise ReportError(f"top_classes={top_classes} and no class: there is nothing to explain.")
-    asked = get(method)
-    size = _part_size(asked)
-    folder, out = Path(folder), Path(out)
-    files = find_pictures(folder, recursive=recursive)
-    panels, parts = out / "panels", out / ".parts"
-    job = Job(
+    planned = plan(
         model,
         folder,
-        panels,
-        _asked(model, classes, top_classes),
-        asked.name,
-        _layer(model, asked, layer),
-        min(batch_size, size),
-        names or {},
-        limits,
+        out,
+        classes=classes,
+        top_classes=top_classes,
+        method=method,
+        layer=layer,
+        batch_size=batch_size,
+        recursive=recursive,
+        names=names,
+        limits=limits,
+        truth=truth,
+        panels=panels,
+        precision=precision,
+        shard_size=shard_size,
+        check=check,
     )
-    about = _about(job, classes, top_classes)
-    _begin(out, panels, parts, _key(about, job, files))
-    numbered = list(enumerate(files))
-    made = []
-    done, shown = 0, 0.0
-
-    def tell(pictures: float) -> None:
-        nonlocal shown
-        shown = max(shown, pictures)  # the next batch begins before the last one is drawn
-        if progress:
-            progress(shown, len(files))
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        tell(done)
-
-    def during(explained: float) -> None:
-        tell(done + explained)
-
-    for number, start in enumerate(range(0, len(files), size)):
-        chunk = numbered[start : start + size]
-        path = parts / f"part-{number:05d}.parquet"
-        made.append(path)
-        if path.exists():
-            for _ in chunk:
-                tick()
-        else:
-            write_part(explain_files(job, chunk, tick, during), path)
-    return _finish(job, about, made, out)
+    return carry_out(planned, engine=engine, rank=rank, progress=progress)
 
 
-def _layer(model: ImageModel, method: Method, layer: str | int | None) -> str:
-    """Return the name of the layer; of a method whose map lies on the input there is none to choose."""
-    if method.place == "input":
-        return INPUT
-    return model.default_layer if layer is None else model.layers.resolve(layer)
+def carry_out(
+    planned: Plan,
+    *,
+    engine: Engine | None = None,
+    rank: Slice | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Make the shards of a plan that are missing, and with the last one the page.
+
+    Args:
+        planned: by `plan`.
+        engine: who does the work.
+        rank: which of several workers this is; None for the only one.
+        progress: as of `write_report`.
+
+    Example:
+        >>> carry_out(plan(interp.load(), "sample_images", "report")).pictures
+        10
+    """
+    job, out = planned.job, planned.out
+    for place in (out, job.parts, *([] if job.panels is None else [job.panels])):
+        make_folder(place)
+    sweep(out, job.parts, out / "panels")
+    meter = _Meter(planned, progress)
+    todo = (shard for shard in planned.shards(rank) if not meter.skipped(shard))
+    for _ in (engine or Local()).run(job, _announced(todo, out), meter.told):
+        pass
+    waiting = 0 if rank is None else _waiting(planned)
+    if waiting:
+        return Report(out, len(planned.files), {}, waiting)
+    return finish(job, planned.about, planned.parts, out)
 
 
-def _part_size(method: Method) -> int:
-    """Return how many pictures are saved together: few where each takes long and may be lost."""
-    return PART_SIZE if method.quick else max(1, min(PART_SIZE, int(PART_SIZE / method.passes)))
+class _Meter:
+    """Counts the pictures of a report that are done, and tells it on; never backwards."""
+
+    def __init__(self, planned: Plan, progress: Progress | None) -> None:
+        self.done, self.there, self.shown, self.all = 0, 0, 0.0, len(planned.files)
+        self.parts, self.progress = planned.job.parts, progress
+        self.told = Told(self.tick, lambda explained: self._tell(self.there + explained))
+
+    def tick(self) -> None:
+        self.done += 1
+        self._tell(self.done)
+
+    def _tell(self, pictures: float) -> None:
+        self.shown = max(self.shown, pictures)  # the next batch begins before the last one is drawn
+        if self.progress:
+            self.progress(self.shown, self.all)
+
+    def skipped(self, shard: Shard) -> bool:
+        """Whether a shard is there already; then its pictures count as done."""
+        there = shard.done(self.parts)
+        for _ in shard.files if there else ():
+            self.there += 1
+            self.tick()
+        return there
 
 
-def _asked(model: ImageModel, classes: Sequence[str | int], top_classes: int) -> AnyTarget:
-    """Return the query for every picture; unknown names fail here, before the first picture."""
-    indices = [model.labels.find(name, _outputs(model)) for name in classes]
-    asked: list[AnyTarget] = [*indices]
-    return several(*asked, *([top(top_classes)] if top_classes else []))
+def _announced(shards: Iterator[Shard], out: Path) -> Iterator[Shard]:
+    """Yield shards; before the first one, what an earlier report says of all of them is taken away."""
+    for shard in shards:
+        for name in (ABOUT, PAGE):
+            (out / name).unlink(missing_ok=True)
+        yield shard
 
 
-def _outputs(model: ImageModel) -> int:
-    return len(model.labels) or int(model.logits(model.blank()).shape[1])
-
-
-def _about(job: Job, classes: Sequence[str | int], top_classes: int) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "model": {
-            "name": job.model.name,
-            "weights_sha256": job.model.weights_hash(),
-            "preprocess": job.model.preprocess.to_json(),
-        },
-        "method": job.method,
-        "layer": job.layer,
-        "classes": list(classes),
-        "top_classes": top_classes,
-        "batch_size": job.batch_size,
-        **({"names": dict(job.names)} if job.names else {}),
-        "versions": {package: version(package) for package in ("interp", "torch", "pillow", "timm")},
-    }
-
-
-def _key(about: dict[str, Any], job: Job, files: Iterable[Path]) -> str:
-    """Return what must be equal for an interrupted report to go on: settings, versions and files."""
-    settings = {**about, "limits": asdict(job.limits)}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in files:
-        # A link to nothing, or what somebody has just taken away, is a picture that fails.
-        state = path.stat() if path.exists() else None
-        known = (state.st_size, state.st_mtime_ns) if state else ("missing", "")
-        line = f"{path.relative_to(job.folder)}\0{known[0]}\0{known[1]}\0"
-        digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def _begin(out: Path, panels: Path, parts: Path, key: str) -> None:
-    """Make the folders; what an interrupted report of other settings or files left is thrown away."""
-    marker = parts / "key"
-    if parts.exists() and (not marker.exists() or marker.read_text() != key):
-        shutil.rmtree(parts)
-    if not parts.exists():
-        shutil.rmtree(panels, ignore_errors=True)
-    panels.mkdir(parents=True, exist_ok=True)
-    parts.mkdir(exist_ok=True)
-    sweep(out, panels, parts)
-    with write_whole(marker) as part:
-        part.write_text(key)
-
-
-def _finish(job: Job, about: dict[str, Any], parts: Sequence[Path], out: Path) -> Report:
-    def rows() -> Iterator[Row]:
-        for path in parts:
-            yield from read_part(path)
-
-    failed = {row.file: row.error for row in rows() if row.error is not None}
-    count = sum(1 for _ in rows())
-    write_maps(rows(), out / "maps.parquet", layer=job.layer, method=job.method)
-    with write_drawn(out / "contact_sheet.png") as drawn:
-        _sheet(job, rows(), count).save(drawn, "PNG", compress_level=3)
-    write_page(job, about, rows(), out / "index.html")
-    about = {**about, "pictures": count, "failed": failed}
-    with write_whole(out / "report.json") as part:
-        part.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
-    shutil.rmtree(out / ".parts")
-    return Report(out, count, failed)
-
-
-def _sheet(job: Job, rows: Iterator[Row], count: int) -> Image.Image:
-    tiles = [_tile(job, row) for row in islice(rows, SHEET_TILES)]
-    rest = [Tile(None, "")] * (count - len(tiles))
-    title = f"{job.model.name} · {get(job.method).title} · {job.layer}"
-    return contact_sheet([*tiles, *rest], title=title, max_tiles=SHEET_TILES)
-
-
-def _tile(job: Job, row: Row) -> Tile:
-    name = Path(job.shown(row.file)).name
-    if row.error is not None:
-        return Tile(None, name, row.error, failed=True)
-    picture = Image.open(io.BytesIO(row.thumbnail))
-    across, down = picture.width / row.size[0], picture.height / row.size[1]
-    left, top_, right, bottom = row.box
-    box = (left * across, top_ * down, right * across, bottom * down)
-    found = row.maps[0]
-    share = "" if found.probability is None else f" {100 * found.probability:.0f} %"
-    method = get(job.method)
-    scale = Scale.of(found.values, method.display, share=drawn_share(method))
-    drawn = overlay(picture, found.values, box=box, scale=scale)
-    return Tile(drawn, name, found.target + share)
+def _waiting(planned: Plan) -> int:
+    """Return how many shards are still missing; the cheap question comes first."""
+    missing = sum(not path.exists() for path in planned.parts)
+    return missing or sum(1 for _ in planned.left())

@@ -86,7 +86,9 @@ def test_a_report(hostile, tmp_path):
         data = path.read_bytes() if path.is_file() else b""
         assert b"alert('exif')" not in data, path
         assert b"alert('content')" not in data, path
-    for thumbnail in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page):
+    thumbnails = re.findall(r'"thumbnail":"([^"]+)"', page)
+    assert len(thumbnails) == len(MARKUP) + 1
+    for thumbnail in thumbnails:
         assert b"exif" not in base64.b64decode(thumbnail).lower()
 
 

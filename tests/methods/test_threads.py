@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from functools import partial
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from nets import (
     only,
     small_unet,
 )
+from torch import nn
 
 from interp.methods import attribute
 
@@ -134,3 +136,21 @@ def test_weights_that_change_between_calls_are_seen():
         model.module.fc.weight.mul_(2)
     after = attribute(model, inputs, 1, ["grad-cam"], ["layer"]).maps[0, "layer", "grad-cam"]
     torch.testing.assert_close(after, 2 * before)
+
+
+@pytest.mark.usefixtures("_switch_often")
+@pytest.mark.parametrize("bend", [nn.Softplus, nn.Hardsigmoid])  # the latter has no second gradient
+def test_layers_that_are_differentiated_one_by_one(bend):
+    torch.manual_seed(0)
+    layers = [part for _ in range(6) for part in (nn.Conv2d(3, 3, 1), bend())]
+    model = model_of(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), size=(8, 8))
+    pictures = [inputs_for(model, 1, seed) for seed in (1, 2)]
+
+    def explain(number):
+        return attribute(model, pictures[number], 1, ["fullgrad-signed"])
+
+    alone = [explain(number) for number in (0, 1)]
+    for _ in range(50):
+        for found, wanted in zip(together([partial(explain, n) for n in (0, 1)]), alone, strict=True):
+            assert torch.equal(only(found.maps, "fullgrad-signed"), only(wanted.maps, "fullgrad-signed"))
+            assert found.notes == wanted.notes

@@ -18,6 +18,7 @@ from interp.metrics.boxes import read_boxes
 from interp.metrics.evaluation import Evaluation
 from interp.models import LabelError
 from interp.models.labels import Labels
+from interp.shards import Slice
 
 METHODS = ["grad-cam", "edges", "random"]
 METRICS = ["deletion(steps=4)", "sparseness", "random-class"]
@@ -125,10 +126,13 @@ def test_a_method_that_does_not_fit_the_network_has_notes_and_the_others_numbers
 
 
 def test_the_same_evaluation_again_does_nothing_and_an_interrupted_one_goes_on(model, folder, tmp_path):
-    whole = evaluate(model, folder, METHODS, METRICS, out=tmp_path / "whole")
+    def begun(out):
+        return plan(model, folder, METHODS, METRICS, out=out, shard_size=1)
+
+    whole = begun(tmp_path / "whole").run()
     assert sorted(path.name for path in whole.folder.iterdir()) == FILES
     before = {path.name: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
-    again = evaluate(model, folder, METHODS, METRICS, out=tmp_path / "whole")
+    again = begun(tmp_path / "whole").run()
     assert before == {path.name: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
     assert again.table.equals(whole.table)
 
@@ -138,9 +142,9 @@ def test_the_same_evaluation_again_does_nothing_and_an_interrupted_one_goes_on(m
 
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        evaluate(model, folder, METHODS, METRICS, out=out, progress=interrupt)
-    assert sorted(path.name for path in out.iterdir()) == [".parts"]
-    planned = plan(model, folder, METHODS, METRICS, out=out)
+        begun(out).run(interrupt)
+    assert sorted(path.name for path in out.iterdir()) == ["evaluation.parquet"]
+    planned = begun(out)
     assert planned.left == 2
     told = []
     planned.run(lambda done, count: told.append((done, count)))
@@ -152,6 +156,32 @@ def test_the_same_evaluation_again_does_nothing_and_an_interrupted_one_goes_on(m
     )
     for name in ("summary.csv", "summary.png", "index.html", "evaluation.json"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_ranks_judge_the_whole_and_the_last_one_says_it(model, folder, tmp_path):
+    def begun(out):
+        return plan(model, folder, METHODS, METRICS, out=tmp_path / out, shard_size=1)
+
+    assert begun("out").run_slice(Slice(1, 2)) is None
+    assert (begun("out").left, begun("out").left_of(Slice(1, 2))) == (2, 0)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evaluation.parquet"]
+    made = begun("out").run_slice(Slice(0, 2))
+    begun("whole").run()
+    for name in ("summary.csv", "summary.png", "index.html", "evaluation.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert without_seconds(tmp_path / "out" / "evaluation.parquet").equals(
+        without_seconds(tmp_path / "whole" / "evaluation.parquet")
+    )
+    assert begun("out").run_slice(Slice(1, 2)).table.equals(made.table)
+    with pytest.raises(MetricError, match="share a folder"):
+        plan(model, folder, METHODS, METRICS).run_slice(Slice(0, 2))
+
+
+def test_only_the_shard_of_a_changed_picture_is_judged_again(model, folder, tmp_path):
+    asked = {"out": tmp_path / "out", "shard_size": 2}
+    plan(model, folder, METHODS, METRICS, **asked).run()
+    save_noise(folder, "d")
+    assert plan(model, folder, METHODS, METRICS, **asked).left == 2
 
 
 def test_other_settings_or_pictures_begin_anew(model, folder, tmp_path):

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ import pytest
 from PIL import Image
 
 import interp
-from interp.models import LabelError, ModelError
-from interp.report import ReportError, find_pictures, write_report, writing
-from interp.report.rows import ClassMap, Row, read_part, write_maps, write_part
+from interp.models import LabelError, ModelError, Prediction
+from interp.report import ReportError, find_pictures, write_report
+from interp.report.rows import ClassMap, Row, read_part, write_part
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
@@ -100,7 +101,10 @@ def test_page_is_one_file_that_asks_nothing_from_outside(finished):
     assert "default-src 'none'" in text
     assert "<img src=x" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;.png" in text
-    for thumbnail in re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", text):
+    cards = json.loads(re.search(r'id="part-0">(.*?)</script>', text)[1])
+    thumbnails = [card["thumbnail"] for card in cards if "error" not in card]
+    assert len(thumbnails) == 10
+    for thumbnail in thumbnails:
         Image.open(io.BytesIO(base64.b64decode(thumbnail))).load()
 
 
@@ -124,52 +128,6 @@ def test_batch_size_changes_nothing(model, pictures, tmp_path, batch_size):
     np.testing.assert_allclose(values, values_again, atol=1e-4 * np.abs(values).max())
 
 
-def test_an_interrupted_report_goes_on_where_it_stopped(model, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "PART_SIZE", 1)
-    undisturbed = write_report(model, pictures, tmp_path / "whole")
-
-    def interrupt(done, _count):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
-        write_report(model, pictures, out, progress=interrupt)
-    assert not (out / "index.html").exists()
-    kept = sorted(path.name for path in (out / ".parts").glob("*.parquet"))
-    explained = []
-    real = writing.explain_files
-    monkeypatch.setattr(
-        writing,
-        "explain_files",
-        lambda job, files, *told: explained.extend(path.name for _, path in files) or real(job, files, *told),
-    )
-    again = write_report(model, pictures, out)
-    assert len(kept) == 1
-    assert explained == ["cat_and_coffee.jpg", "rocket.jpg"]
-    assert not (out / ".parts").exists()
-    for name in ("index.html", "report.json", "contact_sheet.png", "maps.parquet"):
-        assert (again.folder / name).read_bytes() == (undisturbed.folder / name).read_bytes(), name
-    assert {p.name: p.read_bytes() for p in (again.folder / "panels").iterdir()} == {
-        p.name: p.read_bytes() for p in (undisturbed.folder / "panels").iterdir()
-    }
-
-
-def test_parts_of_other_settings_are_thrown_away(model, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "PART_SIZE", 1)
-
-    def interrupt(done, _count):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
-        write_report(model, pictures, out, progress=interrupt)
-    report = write_report(model, pictures, out, method="layer-cam")
-    assert {row["method"] for row in pq.read_table(out / "maps.parquet").to_pylist()} == {"layer-cam"}
-    assert report.failed == {}
-
-
 def test_an_earlier_report_is_replaced(model, pictures, tmp_path):
     out = tmp_path / "out"
     write_report(model, pictures, out)
@@ -185,7 +143,7 @@ def test_all_pictures_broken_is_still_a_report(model, tmp_path):
         (folder / name).write_bytes(b"")
     report = write_report(model, folder, tmp_path / "out")
     assert set(report.failed) == {"a.png", "b.jpg"}
-    assert "2 files could not be read" in (report.folder / "index.html").read_text()
+    assert "2 could not be read" in (report.folder / "index.html").read_text()
 
 
 def test_what_does_not_fit_is_refused_before_the_first_picture(model, pictures, tmp_path):
@@ -220,28 +178,37 @@ def test_find_pictures(tmp_path):
         find_pictures(tmp_path / "a.jpg")
 
 
-def test_rows_survive_parquet(tmp_path):
-    values = np.array([[0.1, -2.0, 3e-30]], np.float32)
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_rows_survive_parquet(tmp_path, precision):
+    values = np.array([[0.125, -2.0, 0.0]], np.float32)
     rows = [
-        Row("a.jpg", error="broken"),
+        Row("a.jpg", error="broken", truth=3),
         Row(
             "b.jpg",
             size=(3, 4),
             box=(0.5, -1.25, 2.0, 3.0),
-            maps=(ClassMap("x", None, None, 1.5, values), ClassMap("y", 7, 0.25, -1.0, values)),
+            prediction=(Prediction(7, "y", 0.25),),
+            maps=(ClassMap("x", None, None, 1.5, values), ClassMap("y", 7, 0.25, -1.0, 2e-30 * values)),
             panel="b.jpg",
             thumbnail=b"\x00\xff",
+            truth=0,
         ),
+        Row("c.jpg", maps=(ClassMap("y", 7, 0.25, -1.0, 1e30 * np.ones((70, 1), np.float32)),)),
     ]
-    write_part(rows, tmp_path / "part")
-    back = read_part(tmp_path / "part")
-    assert [(r.file, r.error, r.size, r.box, r.panel, r.thumbnail) for r in back] == [
-        (r.file, r.error, r.size, r.box, r.panel, r.thumbnail) for r in rows
-    ]
-    assert [(m.target, m.index, m.probability, m.score) for m in back[1].maps] == [
-        ("x", None, None, 1.5),
-        ("y", 7, 0.25, -1.0),
-    ]
-    assert all((m.values == values).all() for m in back[1].maps)
-    write_maps(back, tmp_path / "maps", layer="l", method="m")
-    assert pq.read_table(tmp_path / "maps").column("error").to_pylist() == ["broken", None, None]
+    path = tmp_path / "part"
+    write_part(rows, path, layer="l", method="m", precision=precision, about={"interp": "known"})
+    back = list(read_part(path))
+    assert [replace(row, maps=()) for row in back] == [replace(row, maps=()) for row in rows]
+    for was, now in zip(rows, back, strict=True):
+        assert [(m.target, m.index, m.probability, m.score) for m in now.maps] == [
+            (m.target, m.index, m.probability, m.score) for m in was.maps
+        ]
+        for before, after in zip(was.maps, now.maps, strict=True):
+            np.testing.assert_allclose(
+                after.values, before.values, rtol=0 if precision == "float32" else 2.0**-11
+            )
+    table = pq.read_table(path)
+    assert table.column("error").to_pylist() == ["broken", None, None, None]
+    assert table.column("rank").to_pylist() == [None, 0, 1, 0]
+    assert table.column("truth").to_pylist() == [3, 0, 0, None]
+    assert pq.read_metadata(path).metadata[b"interp"] == b"known"

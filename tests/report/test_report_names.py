@@ -38,7 +38,8 @@ def test_names_are_shown_and_never_used_as_paths(model, numbered, tmp_path):
     names = {"0000.jpg": NASTY, "0001.png": "/etc/my holiday & more.png"}
     report = write_report(model, numbered, tmp_path / "out", names=names)
     text = (report.folder / "index.html").read_text(encoding="utf-8")
-    assert "<h2>../../x&lt;script&gt;alert(1)&lt;/script&gt;.png<small>" in text
+    assert "<b>../../x&lt;script&gt;alert(1)&lt;/script&gt;.png</b>" in text
+    assert "../../x\\u003cscript\\u003ealert(1)\\u003c/script\\u003e.png" in text
     assert "<script>alert" not in text
     assert "<b>/etc/my holiday &amp; more.png</b>" in text
     assert "0000.jpg" not in text
@@ -55,7 +56,8 @@ def test_names_change_nothing_but_what_is_shown(model, numbered, tmp_path):
     about = [json.loads((r.folder / "report.json").read_text()) for r in (plain, named)]
     assert about[1].pop("names") == {"0000.jpg": NASTY}
     assert about[0] == about[1]
-    assert pq.read_table(plain.folder / "maps.parquet").equals(pq.read_table(named.folder / "maps.parquet"))
+    tables = [pq.read_table(made.folder / "maps.parquet").drop_columns("panel") for made in (plain, named)]
+    assert tables[0].equals(tables[1])
 
 
 def test_reason_of_a_failure_has_the_name_that_people_know(model, numbered, tmp_path):

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import interp
-from interp.methods import get
-from interp.report import write_report, writing
+from interp.report import plan, write_report
+from interp.report.planning import SHARD
 from interp.views import normalise
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
@@ -46,22 +46,14 @@ def test_maps_of_pixels_are_raw_in_the_table_and_rounded_in_the_page(default_mod
     page = (made.folder / "index.html").read_text(encoding="utf-8")
     assert "of every pixel" in page
     assert len(page) < 1_000_000
-    shown = json.loads(re.search(r'id="pictures">(.*?)</script>', page, re.DOTALL)[1])[0]["maps"][0]
+    shown = json.loads(re.search(r'id="part-0">(.*?)</script>', page, re.DOTALL)[1])[0]["maps"][0]
     assert [end[0] for end in shown["ends"]] == ["≤", "0", "≥"]
     levels = np.frombuffer(base64.b64decode(shown["values"]), np.uint8).reshape(values.shape)
     assert np.abs(levels - 255.0 * normalise(values, alone.scale)).max() < 0.6
 
 
-def test_slow_methods_save_every_picture_and_tell_between_them(
-    default_model, pictures, tmp_path, monkeypatch
-):
-    sizes, told = [], []
-    real = writing.explain_files
-    monkeypatch.setattr(
-        writing,
-        "explain_files",
-        lambda job, files, *rest: sizes.append(len(files)) or real(job, files, *rest),
-    )
+def test_slow_methods_save_every_picture_and_tell_between_them(default_model, pictures, tmp_path):
+    told = []
     method = "test-masks(masks=70)"
     made = write_report(
         default_model,
@@ -72,11 +64,14 @@ def test_slow_methods_save_every_picture_and_tell_between_them(
         progress=lambda *step: told.append(step),
     )
     assert made.failed == {}
-    assert sizes == [1, 1]
+    assert [path.name for path in sorted((made.folder / "maps.parquet").iterdir())] == [
+        "part-00000.parquet",
+        "part-00001.parquet",
+    ]
     assert {total for _, total in told} == {2}
     parts = [done for done, _ in told]
     assert parts == sorted(parts)
     assert {0, 1, 2} <= set(parts)
     assert len(set(parts)) > 100
     assert json.loads((made.folder / "report.json").read_text())["method"] == method
-    assert writing._part_size(get("grad-cam")) == writing.PART_SIZE
+    assert plan(default_model, pictures, tmp_path / "other", method="grad-cam").shard_size == SHARD
