@@ -50,7 +50,11 @@ def served(folder: Path, *options: str | Path) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

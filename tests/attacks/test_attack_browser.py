@@ -113,7 +113,7 @@ def test_the_explorer(name, hostile, page, explorer):
     page.goto(f"{explorer}/{'' if name == 'look' else name}?model={model}")
     page.locator(".interp-title").wait_for()
     page.wait_for_selector('[data-testid=stApp][data-test-script-state="notRunning"]')
-    assert "script" in page.inner_text("body")
+    assert HIT in page.inner_text("body")
     assert_untouched(page)
     here = (explorer, explorer.replace("http", "ws"), "data:", "blob:")
     assert [address for address in page.asked if not address.startswith(here)] == []
