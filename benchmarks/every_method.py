@@ -13,6 +13,7 @@ methods by the metrics that cost most. The photographs come in random order, so 
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,7 +26,7 @@ from interp.metrics.evaluation_files import TABLE
 from interp.metrics.planning import chosen_pictures
 from interp.metrics.results import read_tables
 from interp.metrics.verdicts import base
-from interp.shards import parts_in
+from interp.shards import parts_in, slice_of
 
 METHODS = [
     "consensus-cam",
@@ -72,7 +73,6 @@ METRICS = [
     "road(steps=2)",
     "average-drop",
     "increase",
-    "flip-agreement",
     "sparseness",
     "entropy",
     "randomisation(steps=1)",
@@ -94,17 +94,21 @@ def main(
     count: Annotated[int, typer.Option(min=1, help="How many photographs, drawn by seed 0.")] = 200,
     network: str = "efficientnet_lite0",
     chosen: Annotated[Literal["usual", "slow", "further"], typer.Option("--set")] = "usual",
+    rank: Annotated[
+        str | None, typer.Option(help="As 0/2: every second photograph, the others elsewhere.")
+    ] = None,
 ) -> None:
     """Run the evaluation and print its table."""
     methods, metrics = SETS[chosen]
     pictures = [path for _, path in chosen_pictures(folder, recursive=False, count=count, seed=0)]
     random.Random(0).shuffle(pictures)
     plan = interp.metrics.plan(network, pictures, methods, metrics, out=out, shard_size=1)
-    try:
-        with Progress() as bar:
-            task = bar.add_task("judging", total=count)
-            found = plan.run(lambda done, _: bar.update(task, completed=done))
-    except KeyboardInterrupt:
+    found = None
+    with suppress(KeyboardInterrupt), Progress() as bar:
+        task = bar.add_task("judging", total=count)
+        mine = None if rank is None else slice_of(rank)
+        found = plan.run_slice(mine, lambda done, _: bar.update(task, completed=done))
+    if found is None:
         found = Evaluation(read_tables(parts_in(out / TABLE)), plan.about)
     print(f"{len(found.pictures)} photographs\n\n{table(found.summary())}")
 

@@ -1,9 +1,10 @@
-"""The strategies of `tests/test_fuzz.py`, for as long as one likes: changed files at every door, odd addresses.
+"""The strategies of `tests/test_fuzz.py` for as long as one likes: changed files at every door, addresses.
 
     python benchmarks/fuzz.py --minutes 10 --out benchmarks/results/fuzz.md
 
-Every door gets the same time, in a process of its own with a limit of memory. A file that ends in anything but a good
-end or a sentence is kept in `--keep`, and the exit code is 1. A process that dies or hangs counts, too.
+Every door gets the same time, in a process of its own with a limit of memory. A file that ends in anything
+but a good end or a sentence is kept in `--keep`, and the exit code is 1. A process that dies or hangs counts,
+too.
 """
 
 from __future__ import annotations
@@ -86,9 +87,11 @@ def tried(name: str, seconds: float, megabytes: int, begin: int, keep: Path) -> 
 
 def _listen(pipe: Any, found: Found, process: Any, end: float) -> None:
     """Add up what a process tells, until it ends, dies or hangs."""
-    last = b""
+    last: bytes | None = None
     while True:
         if not pipe.poll(LONGEST):
+            if last is None:
+                continue  # the next case is still being made up
             found.faults.append(f"took more than {LONGEST:g} s: {last.hex()[:200]}")
             break
         try:
@@ -103,6 +106,7 @@ def _listen(pipe: Any, found: Found, process: Any, end: float) -> None:
             process.join()
             return
         else:
+            last = None
             found.cases += 1
             found.good += value[0]
             found.refused += not value[0]
@@ -110,7 +114,7 @@ def _listen(pipe: Any, found: Found, process: Any, end: float) -> None:
     process.kill()
     process.join()
     if time.monotonic() < end and process.exitcode not in (0, -9):
-        found.faults.append(f"the process died with {process.exitcode}: {last.hex()[:200]}")
+        found.faults.append(f"the process died with {process.exitcode}: {(last or b'').hex()[:200]}")
 
 
 def _rounds(name: str, end: float, megabytes: int, number: int, keep: Path, pipe: Any) -> None:
@@ -185,7 +189,7 @@ def table(found: dict[str, Found]) -> str:
     faults = sum(len(one.faults) for one in found.values())
     lines.append(f"| all | {' | '.join(f'{count:,}' for count in every)} | {faults} | |")
     return "\n".join(
-        lines + ["", *(f"- {name}: {fault}" for name, one in found.items() for fault in one.faults[:5])]
+        [*lines, "", *(f"- {name}: {fault}" for name, one in found.items() for fault in one.faults[:5])]
     )
 
 

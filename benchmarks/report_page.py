@@ -4,8 +4,8 @@
 
 Rows are made up: tiny thumbnails, three maps of 7×7, 1,000 classes, a hundredth unreadable; scale and text of
 the maps are made once for each of 64 sets, as that is what takes long. What is measured: time and memory of
-writing, sizes, and in Chromium the time until the first cards are drawn, of filters, searches and turned pages,
-and the memory of the page.
+writing, sizes, and in Chromium the time until the first cards are drawn, of filters, searches and turned
+pages, and the memory of the page.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ def browse(out: Path) -> dict[str, object]:
                 """choice => { const asked = { ...USUAL, ...choice }, times = []; let count = 0;
                 for (let i = 0; i < 9; i++) { const t = performance.now();
                   count = filtered(asked, null).rows.length; times.push(performance.now() - t); }
-                times.sort((a, b) => a - b); return `${times[4].toFixed(1)}, quickest ${times[0].toFixed(1)} (${count} pictures)`; }""",
+                times.sort((a, b) => a - b);
+                  return `${times[4].toFixed(1)}, quickest ${times[0].toFixed(1)} (${count} pictures)`; }""",
                 choice,
             )
         heap = "performance.memory.usedJSHeapSize / 1e6"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from interp.explaining import MethodLike, ModelLike, explain
 from interp.explanation import DPI, FIGURES, Explanation, ExplanationError
-from interp.files import write_whole
+from interp.files import write_drawn
 from interp.images import open_image
 from interp.images.opening import Source
 from interp.layers import LayerError
@@ -83,8 +83,8 @@ class Gallery:
         """
         path = writable(path)
         figure = self.figure(columns)
-        with write_whole(path) as part:
-            figure.savefig(part, dpi=DPI)
+        with write_drawn(path) as drawn:
+            figure.savefig(drawn, dpi=DPI, format=path.suffix[1:])
         return path
 
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from interp.context import Context, Evidence, context_ratio, region_of, regions_of
-from interp.files import json_text, write_whole
+from interp.files import json_text, write_drawn
 from interp.images import Box
 from interp.images.pixels import pixels_hash
 from interp.methods import Method
@@ -272,14 +272,13 @@ class Explanation:
         kind = path.suffix.lower()
         if kind not in (*FIGURES, ".npz", ".json"):
             raise ExplanationError(f"{path.name}: end the name in .npz, .json or {', '.join(FIGURES)}.")
-        with write_whole(path) as part:
+        with write_drawn(path) as drawn:
             if kind == ".json":
-                part.write_text(self.to_json(), encoding="utf-8")
+                drawn.write(self.to_json().encode())
             elif kind == ".npz":
-                with part.open("wb") as file:  # to a name in capitals numpy would append its own ending
-                    np.savez_compressed(file, map=self.values, box=self._corners)
+                np.savez_compressed(drawn, map=self.values, box=self._corners)
             else:
-                self.show(**asdict(drawing)).savefig(part, dpi=DPI)
+                self.show(**asdict(drawing)).savefig(drawn, dpi=DPI, format=kind[1:])
         return path
 
     def to_json(self) -> str:

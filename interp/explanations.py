@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from interp.arranging import Columns, arrange
 from interp.explanation import DPI, FIGURES, Explanation, ExplanationError, drawn_share
-from interp.files import write_whole
+from interp.files import write_drawn
 from interp.views import Drawing, Interpolation, Shared, grid_figure
 
 if TYPE_CHECKING:
@@ -85,6 +85,6 @@ class Explanations(list[Explanation]):
         if path.suffix.lower() not in FIGURES:
             raise ExplanationError(f"{path.name}: end the name in {', '.join(FIGURES)}.")
         figure = self.grid(opacity, colormap, threshold, interpolation, shared=shared, columns=columns)
-        with write_whole(path) as part:
-            figure.savefig(part, dpi=DPI)
+        with write_drawn(path) as drawn:
+            figure.savefig(drawn, dpi=DPI, format=path.suffix[1:])
         return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -63,8 +64,8 @@ def write_whole(path: str | Path) -> Iterator[Path]:
 def write_whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; when the body succeeds it becomes `path`, over an earlier one.
 
-    Several processes may do so at once, each into a folder of its own; what a killed one leaves, `sweep` takes
-    away.
+    Several processes may do so at once, each into a folder of its own. `sweep` takes away what a killed one
+    leaves.
 
     Raises:
         OSError: something else is put there again and again.
@@ -96,6 +97,22 @@ def _put_in_place(coming: Path, path: Path) -> None:
             coming.rename(path)
             return
     raise OSError(f"{path} cannot be written: something else is put there again and again.")
+
+
+@contextmanager
+def write_drawn(path: str | Path) -> Iterator[io.BytesIO]:
+    """Yield a file in memory; when the body succeeds, what it holds becomes `path`, whole or not at all.
+
+    For pictures. Pillow does not look whether a disk that gets full has taken all of the last bytes.
+
+    Example:
+        >>> with write_drawn("cat.png") as file:
+        ...     picture.save(file, "PNG")
+    """
+    file = io.BytesIO()
+    yield file
+    with write_whole(path) as part:
+        part.write_bytes(file.getbuffer())
 
 
 def _name(error: OSError, part: Path, path: Path) -> None:
@@ -142,7 +159,7 @@ def _locked(file: int) -> int | None:
     return file
 
 
-class DamagedFile(ValueError):
+class DamagedFileError(ValueError):
     """A file that this package wrote and that is no longer as it was; the message says what to do."""
 
 
@@ -156,12 +173,14 @@ def undamaged(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, DamagedFile):
+    except DamagedFileError:
         raise
     except Exception as error:
-        # Arrow's readers raise nearly everything.
+        # Arrow's readers raise nearly everything, also an `OSError` of which the file system knows nothing.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".")
-        raise DamagedFile(
+        raise DamagedFileError(
             f"{path} is damaged or of another version ({reason}). Delete its folder and begin anew."
         ) from error
 

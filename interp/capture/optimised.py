@@ -74,7 +74,7 @@ def optimised(
         asked = torch.cat([inputs, striped, torch.zeros_like(inputs)])
         try:
             copied = twin(private)
-            pairs = _pairs(copied, asked, keep)
+            pairs = _pairs(copied, inputs, keep)
             for convolution, norm in pairs:
                 _fold(convolution, norm)
             if wanted != inputs.dtype:

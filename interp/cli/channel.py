@@ -37,7 +37,7 @@ def channel(
     """
     from interp.features import channel_report, top_examples
     from interp.features.origin import channels_of, check_channel
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.images import pictures_in
     from interp.models import load
 
@@ -58,8 +58,8 @@ def channel(
                 loaded, examples, number, visualised=steps > 0, steps=steps, seed=seed, progress=tick
             )
         path = folder / f"channel-{number}.png"
-        with write_whole(path) as part:
-            found.figure().savefig(part, format="png")
+        with write_drawn(path) as drawn:
+            found.figure().savefig(drawn, format="png")
         say(f"channel {number}: {_said(found.reached, float(found.about.maxima.max()))}")
         say(f"  → {path}")
         if found.visualisation is not None and not found.visualisation.finished:

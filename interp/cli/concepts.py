@@ -44,7 +44,7 @@ def concepts(
 ) -> None:
     """Find what a layer's activations are made of: in one picture, a folder, or the pictures of a class."""
     from interp.features.errors import FeatureError
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.images import open_image
     from interp.models import load
 
@@ -73,8 +73,8 @@ def concepts(
             figure = bank.figure(None if on is None else bank.on(loaded, on), examples=examples)
     for warning in warned:
         complain(warning.message)
-    with write_whole(file) as part:
-        figure.savefig(part)
+    with write_drawn(file) as drawn:
+        figure.savefig(drawn, format=file.suffix[1:])
     say(f"  → {file}")
 
 

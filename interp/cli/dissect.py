@@ -61,7 +61,7 @@ def dissect(
     """Find what the units of a generator paint, switch them off and on, and look (GAN dissection)."""
     from interp.explanation import FIGURES, ExplanationError
     from interp.features import ablate_units, dissect_generator, insert_units, unit_effect
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.models import load
 
     if out.suffix.lower() not in FIGURES:
@@ -94,8 +94,8 @@ def dissect(
         changed = off.figure(on, concept=wanted, heading=heading)
     beside = out.with_name(f"{out.stem}-changed{out.suffix}")
     for figure, path in ((drawn, out), (changed, beside)):
-        with write_whole(path) as part:
-            figure.savefig(part, dpi=220)
+        with write_drawn(path) as packed:
+            figure.savefig(packed, dpi=220, format=path.suffix[1:])
     for file, reason in found.failed.items():
         complain(reason if file in reason else f"{file}: {reason}")
     if as_json:

@@ -34,7 +34,7 @@ def enhance(
     Without --size and --scale a picture keeps its size, or gets the size that the model was trained for if
     it is smaller. One that fails does not stop the others.
     """
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.images import ImageError, open_image
     from interp.models import load
     from interp.training.enhancing import EnhanceError, Enhancer
@@ -55,8 +55,8 @@ def enhance(
             complain(error if picture.name in str(error) else f"{picture.name}: {error}")
             continue
         target = out / f"{unused(picture.stem, used)}.png"
-        with write_whole(target) as part:
-            enhanced.save(part, "PNG")
+        with write_drawn(target) as drawn:
+            enhanced.save(drawn, "PNG")
         before, after = (f"{width} × {height}" for width, height in (opened.size, enhanced.size))
         say(f"{picture.name}: {before} → {after} → {target}")
     if failed:

@@ -37,7 +37,7 @@ def examples(
     """Find the pictures that excite each channel most. What they share is what the channel stands for."""
     from interp.features import top_examples
     from interp.features.examples import FILE
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.images import pictures_in
     from interp.models import load
 
@@ -54,8 +54,8 @@ def examples(
         best = known.examples[0].value if known.examples else float("nan")
         say(f"channel {index}: up to {best:.4g} (mean {known.mean:.4g} ± {known.std:.4g}): {names}, …")
     path = out / f"{'-'.join(map(str, chosen[:12]))}.png"
-    with write_whole(path) as part:
-        found.figure(chosen, core=not whole).savefig(part, dpi=160)
+    with write_drawn(path) as drawn:
+        found.figure(chosen, core=not whole).savefig(drawn, dpi=160, format="png")
     say(f"  → {path}")
     say(f"  → {out / FILE}: all {len(found)} channels of {found.layer.removesuffix('@0')}")
     for file, reason in found.failed.items():

@@ -206,8 +206,8 @@ def _shrunk(picture: Image.Image, size: int) -> Image.Image:
 
 
 def _saved(figure: Any, path: Path) -> str:
-    from interp.files import write_whole
+    from interp.files import write_drawn
 
-    with write_whole(path) as part:
-        figure.savefig(part)
+    with write_drawn(path) as drawn:
+        figure.savefig(drawn, format=path.suffix[1:])
     return f"  → {path}"

@@ -231,10 +231,10 @@ def _pairs(distances: StyleDistances) -> list[dict[str, Any]]:
 
 
 def _save(figures: dict[str, Figure], out: Path) -> list[str]:
-    from interp.files import write_whole
+    from interp.files import write_drawn
 
     out.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        with write_whole(out / f"{name}.png") as part:
-            figure.savefig(part, dpi=144)
+        with write_drawn(out / f"{name}.png") as drawn:
+            figure.savefig(drawn, dpi=144, format="png")
     return [str(out / f"{name}.png") for name in figures]

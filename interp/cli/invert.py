@@ -36,7 +36,7 @@ def invert(
     Ctrl-C ends the picture at hand and keeps it as far as it is.
     """
     from interp.features.inversion import invert as invert_picture
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.images import ImageError
     from interp.models import load
 
@@ -64,8 +64,8 @@ def invert(
         for name, distance in zip(found.layers, found.distances, strict=True):
             say(f"{picture.name}: {name}: distance {distance:.3g}")
         path = out / f"{unused(picture.stem, used)}.{kind}.png"
-        with write_whole(path) as part:
-            found.figure().savefig(part, format="png")
+        with write_drawn(path) as drawn:
+            found.figure().savefig(drawn, format="png")
         say(f"  → {path}")
         if not found.finished:
             complain("stopped; the last picture is as far as it came.")

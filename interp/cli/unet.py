@@ -55,7 +55,7 @@ def unet(
     """Draw a U-Net with a picture in every box. How it goes down and up, and what its skips are worth."""
     from interp.explanation import FIGURES, ExplanationError
     from interp.features import unet_of
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.models import load
     from interp.views.colormaps import check_colormap
 
@@ -78,8 +78,8 @@ def unet(
             truth=_truth(loaded, truth),
             progress=tick,
         )
-    with write_whole(out) as part:
-        found.figure(over=over, colormap=colormap).savefig(part, dpi=220)
+    with write_drawn(out) as drawn:
+        found.figure(over=over, colormap=colormap).savefig(drawn, dpi=220, format=out.suffix[1:])
     if as_json:
         show_json(found.to_json() | {"figure": str(out)})
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TOGETHER = 6
 # Twice that fills the memory of most machines, and the system ends the process without a word.
 _LARGEST = 4096
-_SINGLE = (".png", ".jpg", ".jpeg", ".webp")
+_SINGLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _PAGES = (*_SINGLE, ".pdf", ".svg")
 
 
@@ -186,7 +186,7 @@ def _known_ending(out: Path) -> None:
 def _written(found: list[Visualisation], out: Path) -> list[Path]:
     """Write a picture, a figure of several, or a folder of pictures."""
     from interp.explanation import DPI
-    from interp.files import write_whole
+    from interp.files import write_drawn
     from interp.views import visualisation_figure
 
     images = [image for one in found for image in one.images]
@@ -201,14 +201,14 @@ def _written(found: list[Visualisation], out: Path) -> list[Path]:
         paths = [out]
     if len(paths) == len(images) and paths[0].suffix.lower() in _SINGLE:
         for path, image in zip(paths, images, strict=True):
-            with write_whole(path) as part:
-                image.save(part)
+            with write_drawn(path) as drawn:
+                image.save(drawn, _SINGLE[path.suffix.lower()])
         return paths
     figure = visualisation_figure(
         [array for one in found for array in one.arrays],
         names,
         values=[value for one in found for value in one.values.tolist()],
     )
-    with write_whole(out) as part:
-        figure.savefig(part, dpi=DPI, format=ending.lstrip("."))
+    with write_drawn(out) as drawn:
+        figure.savefig(drawn, dpi=DPI, format=ending.lstrip("."))
     return paths

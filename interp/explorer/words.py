@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import streamlit as st
 
-from interp.sentences import is_sentence
+from interp.sentences import is_sentence, sentence_of
 
 # What Streamlit's markdown looks for after it has read the backslashes: addresses, icons.
 _FOUND_LATE = re.compile(r"(?i):(?=//|material/|streamlit:)|\bwww(?=\.)|(?<=\w)@(?=[\w-]+\.)")
@@ -51,7 +51,7 @@ def plain(text: str) -> str:
 
 def told(error: BaseException) -> str:
     """Return the sentence of an error of this package, in the visitor's language where it is known there."""
-    sentence = str(error)
+    sentence = sentence_of(error)
     found = translated(sentence)
     if language() == "zh" and found == sentence:
         return say("This did not work: {reason}", reason=sentence)

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from interp.features.errors import FeatureError
 from interp.features.example_set import FORMAT, Channel, Example, Examples
-from interp.files import check_file, write_whole
+from interp.files import write_whole
 from interp.images import Box
+from interp.parquet import read_parquet
 
 _KEY = b"interp"
 _BOX = pa.list_(pa.float32(), 4)
@@ -70,8 +71,7 @@ def read_examples(path: Path, root: Path | None = None) -> Examples:
         FeatureError: there is no such file, or it is none of ours.
     """
     try:
-        check_file(path)
-        return _read(pq.read_table(path), root)
+        return _read(read_parquet(path), root)
     except FileNotFoundError:
         raise FeatureError(f"{path} is not there. Make it with top_examples(..., out=FOLDER).") from None
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -22,6 +22,7 @@ Whole = npt.NDArray[np.int64]
 
 # So many pictures' maxima are kept for histograms; of more, evenly drawn ones.
 MOST_MAXIMA: Final = 8192
+_LARGEST: Final = 2**31
 # What a damaged or foreign file raises.
 _UNREADABLE: Final = (
     OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError,
@@ -139,6 +140,7 @@ class Ranking:
         """Return what `save` wrote, or None if there is nothing, or something of another key."""
         try:
             check_file(path)
+            _check_size(path)
             with np.load(path, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
                 if about["key"] != key:
@@ -160,6 +162,13 @@ class Ranking:
         # A checkpoint that cannot be read is no reason not to begin again.
         except _UNREADABLE:
             return None
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file that unpacks to more than a ranking can be."""
+    with zipfile.ZipFile(path) as packed:
+        if sum(one.file_size for one in packed.infolist()) > _LARGEST:
+            raise ValueError(f"{path.name} unpacks to more than {_LARGEST:,} bytes")
 
 
 def peaks(activations: Tensor) -> tuple[Floats, Whole]:

@@ -36,28 +36,31 @@ def counts(positions: int, steps: int) -> list[int]:
     return [round(step * positions / steps) for step in range(steps + 1)]
 
 
-def curve(trial: Trial, start: torch.Tensor, end: torch.Tensor, order: torch.Tensor, steps: int) -> Curve:
-    """Return the scores on the way from one picture to another, position by position.
+def curve(trial: Trial, empty: torch.Tensor, order: torch.Tensor, steps: int, *, filling: bool) -> Curve:
+    """Return the scores on the way between the trial's picture and an empty one, position by position.
 
     Args:
-        trial: whose network and target.
-        start: `(1, C, *size)`, the first picture.
-        end: the last one.
+        trial: whose picture, network and target.
+        empty: `(1, C, *size)`, the other picture.
         order: of the positions.
         steps: on the way.
+        filling: whether the way goes from the empty picture to the trial's.
     """
     points = counts(len(order), steps)
+    asked = points[:-1] if filling else points[1:]  # what the network says of the whole picture is known
+    start, end = (empty, trial.picture) if filling else (trial.picture, empty)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order))
     rank = rank.reshape(trial.size).to(start.device)
 
     def changed(first: int, last: int) -> torch.Tensor:
-        limits = torch.tensor(points[first:last], device=rank.device)
+        limits = torch.tensor(asked[first:last], device=rank.device)
         gone = rank < limits.view(-1, 1, *[1] * rank.dim())
         return torch.where(gone, end, start)
 
-    scores = trial.scores(len(points), changed)
-    return Curve(tuple(point / len(order) for point in points), tuple(scores.tolist()))
+    found = trial.scores(len(asked), changed).tolist()
+    scores = [*found, trial.whole] if filling else [trial.whole, *found]
+    return Curve(tuple(point / len(order) for point in points), tuple(scores))
 
 
 @metric(
@@ -69,7 +72,7 @@ def curve(trial: Trial, start: torch.Tensor, end: torch.Tensor, order: torch.Ten
     formula="∫ p(x without its strongest part r) dr",
     paper="Petsiuk et al., RISE, BMVC 2018",
     silent="Pictures with holes are like nothing in the training set; part of the fall is surprise.",
-    passes=lambda options: options["steps"] + 1,
+    passes=lambda options: options["steps"],
 )
 def deletion(trial: Trial, *, steps: int = STEPS, baseline: str = "zero", seed: int = 0) -> Measured:
     """Return the area under the probability while the strongest positions are taken away first.
@@ -85,7 +88,7 @@ def deletion(trial: Trial, *, steps: int = STEPS, baseline: str = "zero", seed: 
     """
     _check(steps, "deletion")
     empty = replacement(trial.probe, baseline, "deletion")
-    found = curve(trial, trial.picture, empty, ordered(trial.heat, seed), steps)
+    found = curve(trial, empty, ordered(trial.heat, seed), steps, filling=False)
     return Measured(found.area, curves={"deletion": found})
 
 
@@ -98,7 +101,7 @@ def deletion(trial: Trial, *, steps: int = STEPS, baseline: str = "zero", seed: 
     formula="∫ p(blurred x with the strongest part r of x) dr",
     paper="Petsiuk et al., RISE, BMVC 2018",
     silent="A blurred picture already tells much; large objects are easier to insert than small ones.",
-    passes=lambda options: options["steps"] + 1,
+    passes=lambda options: options["steps"],
 )
 def insertion(trial: Trial, *, steps: int = STEPS, baseline: str = "soft", seed: int = 0) -> Measured:
     """Return the area under the probability while the strongest positions come first into a blurred picture.
@@ -115,7 +118,7 @@ def insertion(trial: Trial, *, steps: int = STEPS, baseline: str = "soft", seed:
         empty = blurred(given, SOFT * min(trial.size))
     else:
         empty = replacement(trial.probe, baseline, "insertion")
-    found = curve(trial, empty, given, ordered(trial.heat, seed), steps)
+    found = curve(trial, empty, ordered(trial.heat, seed), steps, filling=True)
     return Measured(found.area, curves={"insertion": found})
 
 

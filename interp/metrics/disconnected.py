@@ -89,7 +89,7 @@ class Disconnected(nn.Module):
     def forward(self, grid: torch.Tensor) -> torch.Tensor:
         """Return `(B, side²)` for grids `(B, C, side · H, side · W)`."""
         logits = main_output(self.network(apart(grid, self.side)))
-        cells = logits.unflatten(0, (-1, self.side**2))
+        cells = logits.reshape(-1, self.side**2, *logits.shape[1:])
         return torch.stack([cells[:, cell, index] for cell, index in enumerate(self.classes)], 1)
 
 
@@ -123,11 +123,13 @@ def together(cells: torch.Tensor, side: int) -> torch.Tensor:
         tensor([[[[0., 1.],
                   [2., 3.]]]])
     """
-    batch = cells.unflatten(0, (-1, side, side))
-    return batch.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+    channels, height, width = cells.shape[1:]
+    batch = cells.reshape(-1, side, side, channels, height, width).permute(0, 3, 1, 4, 2, 5)
+    return batch.reshape(-1, channels, side * height, side * width)
 
 
 def apart(grid: torch.Tensor, side: int) -> torch.Tensor:
     """Return the cells `(B · side², C, H, W)` of grids `(B, C, side · H, side · W)`, row by row."""
-    cells = grid.unflatten(3, (side, -1)).unflatten(2, (side, -1))
-    return cells.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+    batch, channels, height, width = grid.shape
+    cells = grid.reshape(batch, channels, side, height // side, side, width // side).permute(0, 2, 4, 1, 3, 5)
+    return cells.reshape(-1, channels, height // side, width // side)

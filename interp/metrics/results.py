@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from interp.files import undamaged, write_whole
+from interp.files import write_whole
+from interp.parquet import read_parquet
 
 SCHEMA = pa.schema(
     [
@@ -76,14 +77,7 @@ def write_table(table: pa.Table, path: Path, about: Mapping[str, str] | None = N
 def read_tables(paths: Sequence[Path]) -> pa.Table:
     """Return several written tables as one."""
     # Parts of one piece each would be chunks of one picture.
-    return pa.concat_tables([_read(path) for path in paths]).combine_chunks()
-
-
-def _read(path: Path) -> pa.Table:
-    with undamaged(path):
-        table = pq.read_table(path, schema=SCHEMA, partitioning=None)
-        table.validate(full=True)
-        return table
+    return pa.concat_tables([read_parquet(path, SCHEMA) for path in paths]).combine_chunks()
 
 
 def failed_in(table: pa.Table) -> dict[str, str]:

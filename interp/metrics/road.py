@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import torch
 
 from interp.metrics.curves import ordered
@@ -43,10 +46,15 @@ def road(trial: Trial, *, steps: int = 9, noise: float = NOISE, seed: int = 0) -
     given = trial.picture[0]
     jobs = [(way, part) for way in (order, order.flip(0)) for part in parts]
 
-    def without(start: int, stop: int) -> torch.Tensor:
-        return torch.stack([_without(given, way, part, noise, seed) for way, part in jobs[start:stop]])
+    filled = partial(_without, given, noise, seed)
+    # SuperLU lets go of the interpreter, so gaps are filled side by side.
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
 
-    strongest, weakest = trial.scores(len(jobs), without).reshape(2, -1)
+        def without(start: int, stop: int) -> torch.Tensor:
+            ways, shares = zip(*jobs[start:stop], strict=True)
+            return torch.stack(list(pool.map(filled, ways, shares)))
+
+        strongest, weakest = trial.scores(len(jobs), without).reshape(2, -1)
     curves = {
         "strongest first": Curve(tuple(parts), tuple(strongest.tolist())),
         "weakest first": Curve(tuple(parts), tuple(weakest.tolist())),
@@ -54,7 +62,7 @@ def road(trial: Trial, *, steps: int = 9, noise: float = NOISE, seed: int = 0) -
     return Measured(float((weakest - strongest).mean()) / 2, chance=0.0, curves=curves)
 
 
-def _without(given: torch.Tensor, order: torch.Tensor, part: float, noise: float, seed: int) -> torch.Tensor:
+def _without(given: torch.Tensor, noise: float, seed: int, order: torch.Tensor, part: float) -> torch.Tensor:
     gone = torch.zeros(len(order), dtype=torch.bool)
     gone[order[: round(part * len(order))]] = True
     return imputed(given, gone.reshape(given.shape[1:]), noise, seed)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -87,9 +90,22 @@ def save_folder(model: ImageModel, folder: str | Path, history: Mapping[str, Any
         write_whole(folder / "model.safetensors") as weights,
         write_whole(folder / "model.json") as part,
     ):
-        save_model(model.module, str(weights))
+        with safetensors_told():
+            save_model(model.module, str(weights))
         part.write_text(text, encoding="utf-8")
     return folder
+
+
+@contextmanager
+def safetensors_told() -> Iterator[None]:
+    """Let what the file system refuses to safetensors be the file system's error, as everywhere else."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def load_folder(folder: str | Path) -> ImageModel:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from interp.explanation import drawn_share
-from interp.files import json_text, write_whole
+from interp.files import json_text, write_drawn, write_whole
 from interp.methods import get
 from interp.report.page import write_page
 from interp.report.pipeline import Job
@@ -96,8 +96,8 @@ def _write_sheet(job: Job, rows: Callable[[], Iterator[Row]], count: int, path: 
     if job.panels is None:
         path.unlink(missing_ok=True)
         return
-    with write_whole(path) as part:
-        _sheet(job, rows(), count).save(part, "PNG", compress_level=3)
+    with write_drawn(path) as drawn:
+        _sheet(job, rows(), count).save(drawn, "PNG", compress_level=3)
 
 
 def _sheet(job: Job, rows: Iterator[Row], count: int) -> Image.Image:

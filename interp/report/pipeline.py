@@ -17,7 +17,7 @@ from PIL import Image
 
 from interp.explaining import explanations_of
 from interp.explanation import Explanation
-from interp.files import write_whole
+from interp.files import write_drawn
 from interp.images import LIMITS, Box, ImageError, Limits, PreprocessError, open_image
 from interp.methods import attribute
 from interp.metrics import Trust, truster
@@ -83,8 +83,8 @@ class Told:
 
     Attributes:
         tick: called after every picture.
-        during: called in between by methods that take long, with how many pictures of its batch are
-            explained, parts of a picture included.
+        during: called in between by methods that take long, with how many pictures are explained since
+            the beginning, parts of a picture included. The last of them may not be drawn yet.
     """
 
     tick: Callable[[], None] = lambda: None
@@ -165,8 +165,14 @@ def _drawn(
 ) -> Iterator[tuple[_Batch, list[Future[Row]]]]:
     """Yield batches whose pictures are drawn, or are next to be."""
     drawing: deque[tuple[_Batch, list[Future[Row]]]] = deque()
+    begun = 0
     for batch, decoded in _decoded(job, _batches(job, shards), pool):
-        drawing.append((batch, _explained(job, batch.files, decoded, pool, told.during, judge)))
+
+        def during(explained: float, before: int = begun) -> None:
+            told.during(before + explained)
+
+        drawing.append((batch, _explained(job, batch.files, decoded, pool, during, judge)))
+        begun += len(batch.files)
         # What is drawn is told at once: who watches sees the first batch and not the third.
         while drawing and (len(drawing) > AHEAD or all(row.done() for row in drawing[0][1])):
             yield drawing.popleft()
@@ -295,8 +301,8 @@ def _panel(
         scale=explanation.scale,
     )
     name = f"{number:06d}-{plain_name(shown.stem)}.jpg"
-    with write_whole(panels / name) as part:
-        panel.save(part, "JPEG", quality=90)
+    with write_drawn(panels / name) as drawn:
+        panel.save(drawn, "JPEG", quality=90)
     return name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow.dataset as ds
 from PIL import Image
 
 from interp.explanation import drawn_share
-from interp.files import read_json, write_whole
+from interp.files import read_json, undamaged, write_drawn
 from interp.images import ImageError, open_image
 from interp.methods import get
 from interp.progress import Progress
@@ -107,7 +108,8 @@ def render(
     chosen = ~pc.field("map").is_null()
     if where is not None:
         chosen &= condition(where, cache(lambda: _classes(maps)))
-    fitting = maps.count_rows(filter=chosen)
+    with _reading(maps):
+        fitting = maps.count_rows(filter=chosen)
     if not fitting:
         raise ReportError(_nothing(maps, where, Path(path)))
     count = fitting if limit is None else min(limit, fitting)
@@ -187,12 +189,8 @@ def _drawings(
     maps: ds.Dataset, chosen: pc.Expression, images: str | Path | None, count: int
 ) -> Iterator[tuple[dict[str, Any], _Drawn]]:
     columns = [name for name in maps.schema.names if name not in ("prediction", "panel")]
-    # Little ahead: what is not drawn need not be read.
-    batches = maps.to_batches(
-        columns=columns, filter=chosen, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
-    )
     left = count
-    for batch in batches:
+    for batch in _batches(maps, columns, chosen):
         batch = batch.slice(0, left)
         copies = _copies(maps, batch)
         for row, values in of_batch(batch):
@@ -201,6 +199,26 @@ def _drawings(
         left -= batch.num_rows
         if not left:
             return
+
+
+def _batches(maps: ds.Dataset, columns: list[str], chosen: pc.Expression) -> Iterator[pa.RecordBatch]:
+    with _reading(maps):
+        # Little ahead: what is not drawn need not be read.
+        yield from maps.to_batches(
+            columns=columns, filter=chosen, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
+        )
+
+
+@contextmanager
+def _reading(maps: ds.Dataset) -> Iterator[None]:
+    """Let what Arrow says of a damaged part be one sentence."""
+    with undamaged(Path(maps.files[0]).parent):
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None:  # Arrow's own words for a damaged page, not the file system's
+                raise ValueError(str(error)) from error
+            raise
 
 
 def _copies(maps: ds.Dataset, batch: pa.RecordBatch) -> dict[str, bytes]:
@@ -267,8 +285,8 @@ def _write_panel(
     )
     stem = f"{number:06d}-{plain_name(Path(name).stem)}"
     path = folder / (f"{stem}-{plain_name(row['target'])}.jpg" if row["rank"] else f"{stem}.jpg")
-    with write_whole(path) as part:
-        panel.save(part, "JPEG", quality=90)
+    with write_drawn(path) as file:
+        panel.save(file, "JPEG", quality=90)
     return path
 
 
@@ -297,6 +315,6 @@ def _write_sheet(tiles: list[Tile], count: int, where: str | None, path: Path) -
     rest = [Tile(None, "")] * (count - len(tiles))
     drawn = contact_sheet([*tiles, *rest], title=where or "all maps", max_tiles=SHEET_TILES)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with write_whole(path) as part:
-        drawn.save(part)
+    with write_drawn(path) as file:
+        drawn.save(file, "PNG")
     return path

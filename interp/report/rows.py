@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from interp.files import write_whole
 from interp.models import Prediction
+from interp.parquet import opened_parquet
 
 Precision = Literal["float32", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -153,8 +154,12 @@ def write_part(
 
 
 def read_part(path: Path) -> Iterator[Row]:
-    """Yield the rows that `write_part` wrote, a few at a time."""
-    with pq.ParquetFile(path) as part:
+    """Yield the rows that `write_part` wrote, a few at a time.
+
+    Raises:
+        DamagedFileError: it cannot be read.
+    """
+    with opened_parquet(path) as part:
         flat = (one for batch in part.iter_batches(BATCH) for one in of_batch(batch))
         for _, of_picture in groupby(flat, lambda one: one[0]["file"]):
             yield _row(list(of_picture))

@@ -142,9 +142,9 @@ class _Meter:
     """Counts the pictures of a report that are done, and tells it on; never backwards."""
 
     def __init__(self, planned: Plan, progress: Progress | None) -> None:
-        self.done, self.shown, self.all = 0, 0.0, len(planned.files)
+        self.done, self.there, self.shown, self.all = 0, 0, 0.0, len(planned.files)
         self.parts, self.progress = planned.job.parts, progress
-        self.told = Told(self.tick, lambda explained: self._tell(self.done + explained))
+        self.told = Told(self.tick, lambda explained: self._tell(self.there + explained))
 
     def tick(self) -> None:
         self.done += 1
@@ -159,6 +159,7 @@ class _Meter:
         """Whether a shard is there already; then its pictures count as done."""
         there = shard.done(self.parts)
         for _ in shard.files if there else ():
+            self.there += 1
             self.tick()
         return there
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from interp.files import check_file, write_whole
+from interp.models.saved import safetensors_told
 from interp.training.stages import TrainingError
 
 Row = dict[str, Any]
@@ -53,7 +54,7 @@ def save_checkpoint(path: Path, networks: Mapping[str, nn.Module], optimiser: An
         tensors |= {f"optimiser.{number}.{key}": value.contiguous() for key, value in held.items()}
         plain.append({key: value for key, value in state.items() if key not in held})
     about = {"stage": at.stage, "epochs": at.epochs, "rows": at.rows, "optimiser": plain}
-    with write_whole(path) as part:
+    with write_whole(path) as part, safetensors_told():
         save_file(tensors, part, metadata={"interp": json.dumps(about)})
 
 

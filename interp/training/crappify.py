@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from PIL import Image, ImageDraw, ImageFont
 
-from interp.files import read_json, sweep, write_whole
+from interp.files import read_json, sweep, write_drawn, write_whole
 from interp.images import LIMITS, ImageError, open_image
 from interp.images.geometry import shorter_side_to
 from interp.training.data import DataError, in_threads, pictures_in
@@ -188,8 +188,8 @@ class Plan:
         except ImageError as error:
             return str(error)
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(job.target) as part:
-            poor.save(part, format="JPEG", quality=quality)
+        with write_drawn(job.target) as drawn:
+            poor.save(drawn, format="JPEG", quality=quality)
         return None
 
 

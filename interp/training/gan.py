@@ -18,7 +18,7 @@ from fastai.vision.gan import (
 from PIL import Image
 from torch import nn
 
-from interp.files import sweep, write_whole
+from interp.files import sweep, write_drawn
 from interp.images import Preprocess, open_image
 from interp.images.geometry import shorter_side_to
 from interp.models import ImageModel, Labels, save_folder
@@ -206,8 +206,8 @@ class Gan(Recipe):
                 continue
             with torch.no_grad():
                 made = generator(preprocess(open_image(low))[None].to(device))[0]
-            with write_whole(path) as part:
-                Image.fromarray(to_picture(made, preprocess)).save(part)
+            with write_drawn(path) as drawn:
+                Image.fromarray(to_picture(made, preprocess)).save(drawn, "PNG")
         clear_skips(generator)
         return paths
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from interp.files import json_text, read_json, sweep, write_whole
+from interp.files import json_text, read_json, sweep, write_drawn, write_whole
 from interp.training.checkpoint import (
     Progress,
     load_networks,
@@ -72,8 +72,8 @@ class Run:
         """Write a figure as `figures/NAME.png`; what a file's name cannot hold becomes a hyphen."""
         path = self.folder / "figures" / f"{_plain(name)}.png"
         path.parent.mkdir(exist_ok=True)
-        with write_whole(path) as part:
-            figure.savefig(part, dpi=_DPI)
+        with write_drawn(path) as drawn:
+            figure.savefig(drawn, dpi=_DPI, format="png")
         return path
 
     def finish(self) -> None:

@@ -178,7 +178,7 @@ def markdown(app) -> list[str]:
 
 
 UNDONE = re.compile(
-    r"<script|<img|(?<!\\)\]\((?:javascript|http)|(?<!\\)!\[|https?://evil|(?<!\\):material/bomb"
+    r"(?<!\\)<(?:script|img)|(?<!\\)\]\((?:javascript|http)|(?<!\\)!\[|https?://evil|(?<!\\):material/bomb"
 )
 NAME = "![x](https://evil.example)[y](javascript:alert(1))<script>alert(1)<∕script>:material∕bomb:$x$"
 

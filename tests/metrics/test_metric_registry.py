@@ -107,7 +107,7 @@ def test_wrong_names_and_options_are_refused_in_a_sentence(name, sentence):
 def test_options_are_part_of_the_name_and_of_the_cost():
     metric = get("Deletion", steps=224)
     assert metric.name == "deletion(steps=224)"
-    assert metric.passes == 225
+    assert metric.passes == 224
     assert get(metric) is metric
     assert get("deletion", steps=32) is get("deletion")
 

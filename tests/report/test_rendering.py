@@ -14,6 +14,7 @@ from command import interp as command
 from made_up_rows import SIZE, row, rows
 from PIL import Image
 
+from interp.files import DamagedFileError
 from interp.report import ReportError, render, rendering
 from interp.report.rows import ClassMap, write_part
 
@@ -147,6 +148,17 @@ def test_errors_are_sentences(report, tmp_path):
     with pytest.raises(ReportError, match="make the report again"):
         render(old)
     assert not out.exists()
+
+
+def test_a_damaged_part_is_one_sentence(tmp_path):
+    folder = parts(tmp_path / "r", rows(20))
+    path = folder / "maps.parquet" / "part-00000.parquet"
+    raw = bytearray(path.read_bytes())
+    columns = len(raw) - 8 - int.from_bytes(raw[-8:-4], "little")  # what is before the footer
+    raw[4:columns] = bytes(columns - 4)
+    path.write_bytes(raw)
+    with pytest.raises(DamagedFileError, match="is damaged or of another version"):
+        render(folder, "rank = 0", out=tmp_path / "out")
 
 
 def test_the_command(report, tmp_path):

@@ -66,6 +66,12 @@ class Made:
     packed: bytes = field(repr=False)
 
     @property
+    def one_page(self) -> bool:
+        """Whether its page needs no files beside it, as one of few pictures."""
+        with zipfile.ZipFile(io.BytesIO(self.packed)) as archive:
+            return not any(name.startswith("data/") for name in archive.namelist())
+
+    @property
     def kept_bytes(self) -> int:
         """How much memory it takes while it is kept."""
         return len(self.packed)

@@ -38,12 +38,12 @@ def show(network: Network, made: Made, asked: Asked, *, uploaded: bool) -> None:
         ),
     )
     st.subheader(say("Take it home"), anchor=False)
+    downloads = [Download(say("Everything (ZIP)"), "report.zip", "application/zip", lambda: made.packed)]
+    if made.one_page:
+        downloads.append(Download(say("Page (HTML)"), "report.html", "text/html", partial(made.file, PAGE)))
     take_home(
         "report",
-        [
-            Download(say("Everything (ZIP)"), "report.zip", "application/zip", lambda: made.packed),
-            Download(say("Page (HTML)"), "report.html", "text/html", partial(made.file, PAGE)),
-        ],
+        downloads,
         _python(network, asked, uploaded=uploaded),
         _command(network, asked, uploaded=uploaded),
         say("Your pictures stay with you: put them into a folder called pictures.") if uploaded else "",
