@@ -10,7 +10,7 @@ _FULL: Final = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC
 _REASONS: Final = {
     **dict.fromkeys(_FULL, "there is no room left to write it. Make room, and give the same command again."),
     errno.ENOENT: "it is not there.",
-    errno.EEXIST: "it is there already.",
+    errno.EEXIST: "it is there already, and is no folder.",
     errno.EISDIR: "it is a folder; give a file.",
     errno.ENOTDIR: "a part of its path is a file and no folder.",
     errno.EACCES: "permission denied. Give another place, or change who may read and write there.",

@@ -116,8 +116,8 @@ def metadata(key: str) -> dict[str, str]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, also where earlier versions wrote a file of that name."""
-    if path.is_file():
+    """Make a folder, also where earlier versions wrote a table of that name; no other file is touched."""
+    if path.suffix == ".parquet" and path.is_file():
         path.unlink()
     path.mkdir(parents=True, exist_ok=True)
 
