@@ -47,8 +47,7 @@ class Judged:
     index: int
 
     @classmethod
-    def of(cls, name: str, method: str, seed: int, picture: Path = PICTURE) -> Judged:
-        network = model(name, seed)
+    def of(cls, network: interp.ImageModel, method: str, picture: Path = PICTURE) -> Judged:
         network.module.eval()
         explanation = interp.explain(network, picture, method=method)
         with on_trial(explanation) as trial:
@@ -192,7 +191,7 @@ def main() -> None:
     clock = time.process_time if options.cpu else time.perf_counter
     tables, held, data = [], [], {}
     for name in options.networks:
-        judged = Judged.of(name, "grad-cam", options.seed)
+        judged = Judged.of(model(name, options.seed), "grad-cam")
         with torch.no_grad():
             forward = flops(functools.partial(judged.module, judged.inputs))
         lines: list[tuple[str, ...]] = []
