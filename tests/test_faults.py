@@ -332,9 +332,9 @@ def test_ctrl_c(job, place, many, tmp_path):
     assert_only_whole(out, out)
     again = command.interp(*words)
     assert again.returncode == 0, again.stderr
-    fresh = command.interp(*asked(job, there, tmp_path / "fresh"))
+    fresh = command.interp(*asked(job, there, tmp_path / "fresh" / "out"))
     assert fresh.returncode == 0, fresh.stderr
-    assert ends(out) == ends(tmp_path / "fresh")
+    assert ends(out) == ends(tmp_path / "fresh" / "out")
 
 
 def test_ctrl_c_while_everything_is_still_imported():
