@@ -75,7 +75,7 @@ def test_an_ending_that_is_none_is_said_before_the_work(name, tmp_path):
 
 def test_nothing_half_written_stays(tmp_path, monkeypatch):
     def full(self, part, **_):
-        part.write_bytes(b"half")
+        part.write(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
