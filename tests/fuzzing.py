@@ -258,7 +258,8 @@ def _report(path: Path) -> None:
     picture = rows.Row(
         "a.png", size=(4, 3), box=(0.0, 0.0, 4.0, 3.0), maps=(rows.ClassMap("a", 0, 0.5, 1.0, half),)
     )
-    rows.write_part([picture, rows.Row("b.png", "it is broken.")], path)
+    broken = rows.Row("b.png", "it is broken.")
+    rows.write_part([picture, broken], path, layer="a", method="grad-cam")
 
 
 def good(*parts: str) -> Callable[[], tuple[bytes, ...]]:

@@ -353,10 +353,10 @@ def test_ctrl_c_while_everything_is_still_imported():
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 48 kilobytes; only root can make one."""
+    """A file system of 16 kilobytes; only root can make one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", folder], capture_output=True)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], capture_output=True)
     if made.returncode:
         pytest.skip("no file system can be made here")
     yield folder

@@ -179,7 +179,7 @@ def test_an_interruption_leaves_whole_files_and_the_same_call_goes_on(tmp_path, 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, good, monkeypatch):
     def fail(self, file, **options):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fail)
