@@ -34,7 +34,7 @@ def test_by_hand():
 def test_symmetric_positive_semidefinite_and_blind_to_place(shape, normalise):
     features = activation(shape)
     found = gram(features, normalise)
-    assert found.equal(found.mT)
+    torch.testing.assert_close(found, found.mT)  # some processors round a row otherwise than a column
     assert torch.linalg.eigvalsh(found).min() > -1e-12
     order = torch.randperm(shape[2] * shape[3], generator=torch.Generator().manual_seed(1))
     moved = features.flatten(2)[..., order].reshape(shape)

@@ -229,7 +229,7 @@ def test_a_half_precision_model_is_close_and_finite(method):
     got = only(maps(model_of(PooledLinear().bfloat16()), inputs.bfloat16(), [method]), method)
     assert got.dtype == torch.float32
     assert got.isfinite().all()
-    assert close(got, wanted, share=0.05)
+    assert close(got, wanted, share=0.06)
 
 
 @pytest.mark.parametrize("method", [m for m in EVERY if m not in NEVER_FLAT])
