@@ -44,6 +44,7 @@ def main() -> None:
 
 def show(page: Page) -> None:
     """Draw one page with its frame."""
+    links.keep_on(page.name)
     with told_on_page():
         if page.tasks:
             _draw_with_sight(page)

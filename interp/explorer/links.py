@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 _OPENED, _SHOWN, _REFUSED = "_opened", "_shown", "_refused"
-_VALUES, _LANGUAGE = "_values", "_language"
+_VALUES, _LANGUAGE, _PAGE = "_values", "_language", "_page"
 _LONGEST = 500
 
 
@@ -35,6 +35,16 @@ def keep_through(language: str) -> None:
         for key, value in state[_VALUES].items():
             state[key] = value
     state[_LANGUAGE] = language
+
+
+def keep_on(page: str) -> None:
+    """Keep what is set when another page comes: Streamlit loses it where a fragment switches to that page."""
+    state = st.session_state
+    if state.get(_PAGE, page) != page:
+        for key in state[_VALUES]:
+            if key in state:
+                state[key] = state[key]
+    state[_PAGE] = page
 
 
 def refused() -> list[str]:

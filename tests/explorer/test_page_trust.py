@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from explorer_app import checked, opened, words
+from explorer_app import checked, forget, opened, words
 
 import interp
 from interp.explorer.asking import explained
@@ -75,6 +75,7 @@ def test_a_method_for_other_networks_leaves_the_choice_in_sight():
     ],
 )
 def test_look_has_a_badge_that_leads_here(method, level, said):
+    forget()  # a verdict that somebody waited for here would stand there
     shown = words(opened("look", picture=CAT, method=method))
     assert f"interp-badge {level}" in shown
     assert said in shown

@@ -163,7 +163,7 @@ def test_what_was_brought_is_kept_until_it_is_taken_away():
     page.session_state["_uploaded"] = ("mine.png", data)  # as when another page was visited
     page.run()
     assert "mine.png" in words(page)
-    page.button[0].click().run()
+    page.button(key="uploaded-away").click().run()
     assert "mine.png" not in words(page)
 
 

@@ -52,7 +52,7 @@ function build(view) {
   Object.assign(view.slider, { type: "range", min: 0, max: 1, step: 0.005 });
   view.slider.dataset.name = "slider";
   view.slider.setAttribute("aria-label", words.slider);
-  view.slider.addEventListener("input", () => { pause(view); state.part = Number(view.slider.value); update(view); });
+  view.slider.addEventListener("input", () => { state.part = Number(view.slider.value); pause(view); });
   const controls = make("div", "controls");
   controls.append(view.play, view.slider);
   view.legend = make("div", "legend");
@@ -119,7 +119,8 @@ function play(view) {
   let last = -1;
   const tick = now => {
     if (!view.root.isConnected || !state.playing || Math.abs(state.part - Math.max(last, from)) > 1e-9) return;
-    last = Math.min(1, from + (now - begun) / 1000 / SECONDS);
+    // The first frame may have begun before the press.
+    last = Math.min(1, from + Math.max(0, now - begun) / 1000 / SECONDS);
     // Who wants no motion sees the points that were measured, one after the other.
     if (still) last = Math.max(from, ...way(view).parts.filter(part => part <= last));
     state.part = last;
