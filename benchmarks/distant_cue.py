@@ -71,15 +71,15 @@ def main() -> None:
         cells = []
         for some in zip(*found, strict=True):
             shares = [each.cue for each in some]
-            cells += [f"{mean(shares):.2f}", f"{min(shares):.2f}–{max(shares):.2f}"]  # noqa: RUF001
+            cells += [f"{mean(shares):.2f}", f"{min(shares):.2f}–{max(shares):.2f}"]
             cells += [f"{mean(h.context for h in some):.2f}", f"{mean(h.beyond for h in some):.2f}"]
         rows.append((f"{method}, {layer}" if layer else method, *cells))
-    heads = ("at the cue", "least–most", "outside", "beyond the ring")  # noqa: RUF001
+    heads = ("at the cue", "least–most", "outside", "beyond the ring")
     table = Table(
         f"{asked.networks} networks of each rule, {asked.count} scenes",
         ("method", *heads, *(f"colour: {head}" for head in heads)),
         rows,
-        "Of the area 0.06 is at the cue and 0.94 outside. Means of the networks; the least and the most of one.",
+        "Of the area 0.06 is at the cue and 0.94 outside. Means of the networks; least and most of one.",
     )
     table.show()
     if asked.markdown:

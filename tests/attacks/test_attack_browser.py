@@ -113,7 +113,8 @@ def test_the_explorer(name, hostile, page, explorer):
     page.goto(f"{explorer}/{'' if name == 'look' else name}?model={model}")
     page.locator(".interp-title").wait_for()
     page.wait_for_selector('[data-testid=stApp][data-test-script-state="notRunning"]')
-    assert HIT in page.inner_text("body")
+    # The browser may draw a page after its script has ended.
+    page.wait_for_function("text => document.body.innerText.includes(text)", arg=HIT)
     assert_untouched(page)
     here = (explorer, explorer.replace("http", "ws"), "data:", "blob:")
     assert [address for address in page.asked if not address.startswith(here)] == []
