@@ -59,6 +59,13 @@ print(json.dumps({"ends": ends}))
 """
 
 
+def made(job: stages.Job, shard: Shard) -> Path:
+    """Make one shard, and return the file of what was found."""
+    for _ in job.make([shard]):
+        pass
+    return shard.part(job.parts)
+
+
 def main(
     pictures: Annotated[int, typer.Option(min=64, help="Of the real runs.")] = 2000,
     model: str = "efficientnet_lite0",
@@ -99,7 +106,7 @@ def told_stages(planned: Plan, count: int) -> None:
     job, files = planned.job, list(planned.files[:count])
     with tempfile.TemporaryDirectory() as place:
         job = replace(job, parts=Path(place), panels=Path(place))
-        stages.explain_shard(job, Shard(0, 0, files[: job.batch_size]))  # what is slow only the first time
+        made(job, Shard(0, 0, files[: job.batch_size]))  # what is slow only the first time
         one = InTurn()
         spent = dict.fromkeys(("decode", "network", "draw", "write"), 0.0)
         rows = []
@@ -156,12 +163,12 @@ def told_bytes(planned: Plan, count: int) -> None:
                 planned.job, parts=Path(place), panels=None, layer=layer, target=interp.targets.top(1),
                 method="grad-cam",
             )  # fmt: skip
-            part = stages.explain_shard(job, Shard(0, 0, files))
+            part = made(job, Shard(0, 0, files))
             rows = list(read_part(part))
             shape = "×".join(map(str, rows[0].maps[0].values.shape))
             for precision in ("float32", "float16"):
                 told_size(rows, Path(place) / "again", f"grad-cam, {shape}", precision)
-        part = stages.explain_shard(replace(planned.job, parts=Path(place), panels=None), Shard(1, 0, files))
+        part = made(replace(planned.job, parts=Path(place), panels=None), Shard(1, 0, files))
         rows = list(read_part(part))
         shape = f"{len(rows[0].maps)} classes of {'×'.join(map(str, rows[0].maps[0].values.shape))}"
         for precision in ("float32", "float16"):

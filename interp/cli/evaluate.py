@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from interp.cli.engines import EngineName, EngineOption, Gpus, Rank, Threads, engine_of, rank_of
 from interp.cli.options import AsJson, Model, Trust, app
 from interp.cli.printing import AGAIN, complain, progress_bar, say, show, show_json, table_of
 
@@ -55,9 +56,11 @@ def evaluate(
     shard_size: Annotated[
         int | None, typer.Option(min=1, help="Pictures in one file; all an interruption can lose.")
     ] = None,
-    rank: Annotated[
-        str | None, typer.Option(help="Do only a part, as 3/8: the fourth of eight workers sharing --out.")
-    ] = None,
+    engine: EngineOption = EngineName.local,
+    workers: Annotated[int, typer.Option(min=1, help="Of engine ray.")] = 1,
+    gpus: Gpus = 0,
+    threads: Threads = None,
+    rank: Rank = None,
     as_json: AsJson = False,
     trust_pickle: Trust = False,
 ) -> None:
@@ -70,10 +73,10 @@ def evaluate(
     from interp.metrics.boxes import read_boxes
     from interp.metrics.planning import METHODS, in_words
     from interp.models import load
-    from interp.shards import slice_of
 
     if masks is not None and boxes is not None:
         raise MetricError("give --masks or --boxes, not both.")
+    mine, doer = rank_of(engine, rank), engine_of(engine, workers, gpus, threads)
     truth = masks if boxes is None else read_boxes(boxes)
     planned = plan(
         load(model, trust_pickle=trust_pickle),
@@ -89,7 +92,6 @@ def evaluate(
         recursive=recursive,
         shard_size=shard_size,
     )
-    mine = None if rank is None else slice_of(rank)
     left = planned.left_of(mine)
     if left:
         say(
@@ -99,11 +101,11 @@ def evaluate(
             err=True,
         )
         with progress_bar("Evaluating", interrupted=AGAIN) as tick:
-            made = planned.run_slice(mine, tick)
+            made = planned.run_slice(mine, tick, doer)
     else:
         made = planned.run_slice(mine)
     if made is None:
-        say(f"rank {rank} is done; others are not. The last one writes the table and the page.")
+        say(f"rank {mine} is done; others are not. The last one writes the table and the page.")
         return
     summary = made.summary()
     if as_json:

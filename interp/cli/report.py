@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from interp.cli.engines import EngineName, EngineOption, Gpus, Rank, Threads, engine_of, rank_of
 from interp.cli.options import Classes, Model, Trust, app
 from interp.cli.printing import complain, progress_bar, say
 from interp.defaults import METHOD
 
 if TYPE_CHECKING:
-    from interp.report import Engine, Plan, Report, Slice
+    from interp.report import Plan, Report, Slice
     from interp.report.scaling import Costs
 
 _NAMED = 20  # failures that are said; all are in report.json
-
-
-class EngineName(StrEnum):
-    """Who makes the shards."""
-
-    local = "local"
-    ray = "ray"
-    rank = "rank"
 
 
 class PrecisionName(StrEnum):
@@ -70,18 +63,11 @@ def report(
     shard_size: Annotated[
         int | None, typer.Option(min=1, help="Pictures in one file of maps; all an interruption can lose.")
     ] = None,
-    engine: Annotated[
-        EngineName,
-        typer.Option(help="local; ray (workers, on a cluster too); rank (torchrun, accelerate, srun)."),
-    ] = EngineName.local,
+    engine: EngineOption = EngineName.local,
     workers: Annotated[int, typer.Option(min=1, help="Of engine ray; also what --plan reckons with.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="Of each worker of engine ray.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Of each network; equal ones give equal last bits.")
-    ] = None,
-    rank: Annotated[
-        str | None, typer.Option(help="Do only a part, as 3/8: the fourth of eight workers sharing --out.")
-    ] = None,
+    gpus: Gpus = 0,
+    threads: Threads = None,
+    rank: Rank = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say what it will cost; some pictures are measured for it.")
     ] = False,
@@ -96,7 +82,7 @@ def report(
     from interp.report import carry_out, find_pictures
     from interp.report import plan as planned_by
 
-    mine, doer = _rank(engine, rank), _engine(engine, workers, gpus, threads)
+    mine, doer = rank_of(engine, rank), engine_of(engine, workers, gpus, threads)
     find_pictures(folder, recursive=recursive)
     planned = planned_by(
         load(model, trust_pickle=trust_pickle),
@@ -120,22 +106,6 @@ def report(
     with progress_bar("Explaining") as tick:
         made = carry_out(planned, engine=doer, rank=mine, progress=tick)
     _say(made, mine)
-
-
-def _rank(engine: EngineName, rank: str | None) -> Slice | None:
-    from interp.shards import ShardError, slice_here, slice_of
-
-    if rank is not None and engine is EngineName.ray:
-        raise ShardError("give --rank or --engine ray, not both: Ray shares the shards out itself.")
-    if rank is not None:
-        return slice_of(rank)
-    return slice_here() if engine is EngineName.rank else None
-
-
-def _engine(engine: EngineName, workers: int, gpus: float, threads: int | None) -> Engine:
-    from interp.report import Local, Ray
-
-    return Ray(workers, gpus, threads) if engine is EngineName.ray else Local(threads)
 
 
 def _say(made: Report, mine: Slice | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from interp.engines import Engine, Local
 from interp.explaining import ModelLike
 from interp.files import sweep
 from interp.images import open_image
@@ -34,7 +35,7 @@ from interp.metrics.results import Row, as_table, read_tables, write_table
 from interp.metrics.trial import MetricError
 from interp.metrics.truths import Truth, mask_for, masks_of
 from interp.models import ImageModel, load
-from interp.progress import Progress
+from interp.progress import NOBODY, Meter, Progress, Told
 from interp.sentences import is_sentence
 from interp.shards import Shard, Slice, count_of, forget_others, make_folder, metadata, shards_of
 from interp.targets import TargetLike
@@ -101,26 +102,34 @@ class Plan:
             return len(self.pictures)
         return 0 if self._finished else sum(len(shard.files) for shard in self._missing(rank))
 
-    def run(self, progress: Progress | None = None) -> Evaluation:
+    def run(self, progress: Progress | None = None, engine: Engine | None = None) -> Evaluation:
         """Judge the pictures that are left, and write what was found.
 
         Args:
             progress: is told (done, all) pictures, with the methods of a picture as parts of it.
+            engine: who does the work: `Local()`, or `Ray(workers=8)`, which needs `out`.
+
+        Raises:
+            MetricError: an engine without a folder.
         """
-        if self.out is None:
+        if self.out is None and engine is None:
             whole = Shard(0, 0, [path for _, path in self.pictures])
-            tables = [as_table(rows) for _, rows in self._judged([whole], progress)]
+            meter = Meter(len(self.pictures), progress)
+            tables = [as_table(rows) for _, rows in self._judged([whole], meter.told)]
             return Evaluation(pa.concat_tables(tables).combine_chunks(), self.about)
-        made = self.run_slice(None, progress)
+        made = self.run_slice(None, progress, engine)
         assert made is not None  # nobody else has anything to do
         return made
 
-    def run_slice(self, rank: Slice | None, progress: Progress | None = None) -> Evaluation | None:
+    def run_slice(
+        self, rank: Slice | None, progress: Progress | None = None, engine: Engine | None = None
+    ) -> Evaluation | None:
         """Judge what one of several workers has to, and write it; None while others are not done.
 
         Args:
             rank: which worker; all share `out` and nothing else. None for the only one.
             progress: as of `run`.
+            engine: as of `run`.
 
         Raises:
             MetricError: there is no folder to share.
@@ -128,36 +137,41 @@ class Plan:
         if self.out is None:
             raise MetricError("out=None: workers share a folder, so give one.")
         if not self._finished:
-            make_folder(self._place)
-            sweep(self.out, self._place)
+            make_folder(self.parts)
+            sweep(self.out, self.parts)
             missing = list(self._missing(rank))
-            for shard, rows in self._judged(missing, progress):
-                write_table(as_table(rows), shard.part(self._place), metadata(shard.key))
+            meter = Meter(len(self.pictures), progress)
+            meter.skip(len(self.pictures) - sum(len(shard.files) for shard in missing))
+            for _ in (engine or Local()).run(self, iter(missing), meter.told):
+                pass
             if rank is not None and next(self._missing(), None) is not None:
                 return None
-        forget_others(self._place, len(self._parts))
-        made = Evaluation(read_tables(self._parts), self.about, self.out)
+        forget_others(self.parts, len(self._files))
+        made = Evaluation(read_tables(self._files), self.about, self.out)
         if not self._finished:
             write_files(made, self.out)
         return made
 
-    def _judged(
-        self, shards: Sequence[Shard], progress: Progress | None
-    ) -> Iterator[tuple[Shard, list[Row]]]:
+    def make(self, shards: Iterable[Shard], told: Told = NOBODY) -> Iterator[Shard]:
+        """Judge the pictures of shards and yield each when its file is written."""
+        for shard, rows in self._judged(shards, told):
+            write_table(as_table(rows), shard.part(self.parts), metadata(shard.key))
+            yield shard
+
+    def _judged(self, shards: Iterable[Shard], told: Told) -> Iterator[tuple[Shard, list[Row]]]:
         """Yield shards with their rows."""
-        tell = progress or (lambda _done, _all: None)
-        count = len(self.pictures) - sum(len(shard.files) for shard in shards)
+        count = 0
         with court(self.model, self.methods, self.metrics, self.layer, self.target) as here:
             for shard in shards:
                 rows: list[Row] = []
                 for number, path in shard.numbered:
 
                     def done(methods: int, count: int = count) -> None:
-                        tell(count + methods / len(self.methods), len(self.pictures))
+                        told.during(count + methods / len(self.methods))
 
                     rows += self._rows(here, self.pictures[number][0], path, done)
                     count += 1
-                    tell(count, len(self.pictures))
+                    told.tick()
                 yield shard, rows
 
     def _rows(self, here: Court, name: str, path: Path, done: Any) -> list[Row]:
@@ -170,19 +184,20 @@ class Plan:
             return [Row(name, note=str(error).replace(str(path), name))]
 
     @property
-    def _place(self) -> Path:
+    def parts(self) -> Path:
+        """The folder of the table, a file for each shard."""
         assert self.out is not None
         return self.out / TABLE
 
     @property
-    def _parts(self) -> list[Path]:
+    def _files(self) -> list[Path]:
         count = count_of(len(self.pictures), self.shard_size)
-        return [Shard(number, 0, ()).part(self._place) for number in range(count)]
+        return [Shard(number, 0, ()).part(self.parts) for number in range(count)]
 
     def _missing(self, rank: Slice | None = None) -> Iterator[Shard]:
         files = [path for _, path in self.pictures]
         shards = shards_of(files, self.shard_size, self._key, rank)
-        return (shard for shard in shards if not shard.done(self._place))
+        return (shard for shard in shards if not shard.done(self.parts))
 
     def _key(self, shard: Shard) -> str:
         pictures = self.pictures[shard.start : shard.start + len(shard.files)]
@@ -192,7 +207,7 @@ class Plan:
     def _finished(self) -> bool:
         assert self.out is not None
         known = read_about(self.out / ABOUT)
-        return known.get("key") == self.about["key"] and all(path.exists() for path in self._parts)
+        return known.get("key") == self.about["key"] and all(path.exists() for path in self._files)
 
 
 def evaluate(
@@ -208,6 +223,7 @@ def evaluate(
     seed: int = 0,
     count: int | None = None,
     recursive: bool = False,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge methods by metrics on many pictures: which one should be used for this model?
@@ -230,6 +246,7 @@ def evaluate(
         seed: of the draw of pictures and of the intervals. Methods and metrics have their own.
         count: at most so many pictures, drawn by the seed.
         recursive: whether to walk the folders inside a folder.
+        engine: who does the work: `Local()`, or `Ray(workers=8)` (`pip install interp[scale]`). Needs `out`.
         progress: is told how many pictures are done, with parts.
 
     Raises:
@@ -253,7 +270,7 @@ def evaluate(
         count=count,
         recursive=recursive,
     )
-    return planned.run(progress)
+    return planned.run(progress, engine)
 
 
 def plan(

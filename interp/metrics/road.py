@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-
 import torch
 
 from interp.metrics.curves import ordered
@@ -46,15 +43,10 @@ def road(trial: Trial, *, steps: int = 9, noise: float = NOISE, seed: int = 0) -
     given = trial.picture[0]
     jobs = [(way, part) for way in (order, order.flip(0)) for part in parts]
 
-    filled = partial(_without, given, noise, seed)
-    # SuperLU lets go of the interpreter, so gaps are filled side by side.
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    def without(start: int, stop: int) -> torch.Tensor:
+        return torch.stack([_without(given, noise, seed, way, part) for way, part in jobs[start:stop]])
 
-        def without(start: int, stop: int) -> torch.Tensor:
-            ways, shares = zip(*jobs[start:stop], strict=True)
-            return torch.stack(list(pool.map(filled, ways, shares)))
-
-        strongest, weakest = trial.scores(len(jobs), without).reshape(2, -1)
+    strongest, weakest = trial.scores(len(jobs), without).reshape(2, -1)
     curves = {
         "strongest first": Curve(tuple(parts), tuple(strongest.tolist())),
         "weakest first": Curve(tuple(parts), tuple(weakest.tolist())),

@@ -23,7 +23,7 @@ from interp.methods import attribute
 from interp.metrics import Trust, truster
 from interp.metrics.trusting import Truster
 from interp.models import ImageModel
-from interp.progress import Progress, part_of
+from interp.progress import NOBODY, Progress, Told, part_of
 from interp.report.rows import ClassMap, Precision, Row, write_part
 from interp.report.truths import Truths
 from interp.shards import Shard, metadata
@@ -76,19 +76,9 @@ class Job:
         """Return the path of a picture in the folder."""
         return path.relative_to(self.folder).as_posix()
 
-
-@dataclass(frozen=True)
-class Told:
-    """Who is told how far the work is.
-
-    Attributes:
-        tick: called after every picture.
-        during: called in between by methods that take long, with how many pictures are explained since
-            the beginning, parts of a picture included. The last of them may not be drawn yet.
-    """
-
-    tick: Callable[[], None] = lambda: None
-    during: Callable[[float], None] = lambda explained: None
+    def make(self, shards: Iterable[Shard], told: Told = NOBODY) -> Iterator[Shard]:
+        """Explain shards one after the other and yield each when its file is written."""
+        return explain_shards(self, shards, told)
 
 
 @dataclass(frozen=True)
@@ -110,18 +100,8 @@ class _Batch:
     last: bool
 
 
-def explain_shard(job: Job, shard: Shard) -> Path:
-    """Explain the pictures of a shard and write what is found, whole or not at all; return the file.
-
-    Nothing but the job and the files decides what is in it, whoever calls this, and wherever.
-    """
-    for _ in explain_shards(job, [shard]):
-        pass
-    return shard.part(job.parts)
-
-
-def explain_shards(job: Job, shards: Iterable[Shard], told: Told = Told()) -> Iterator[Shard]:
-    """Explain shards one after the other and yield each when its file is written.
+def explain_shards(job: Job, shards: Iterable[Shard], told: Told = NOBODY) -> Iterator[Shard]:
+    """Explain shards one after the other and yield each when its file is written, whole or not at all.
 
     Decoding, the network and drawing overlap, also where one shard ends and the next begins. No more than
     a few batches and the rows of two shards are in memory.

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from interp.defaults import METHOD
+from interp.engines import Engine, Local
 from interp.files import sweep
 from interp.images import LIMITS, Limits
 from interp.methods import Method
 from interp.models import ImageModel
-from interp.progress import Progress
-from interp.report.engines import Engine, Local
+from interp.progress import Meter, Progress
 from interp.report.finishing import ABOUT, PAGE, Report, finish
-from interp.report.pipeline import Told
 from interp.report.planning import Plan, plan
 from interp.report.rows import Precision
 from interp.report.truths import Truth
@@ -128,8 +127,8 @@ def carry_out(
     for place in (out, job.parts, *([] if job.panels is None else [job.panels])):
         make_folder(place)
     sweep(out, job.parts, out / "panels")
-    meter = _Meter(planned, progress)
-    todo = (shard for shard in planned.shards(rank) if not meter.skipped(shard))
+    meter = Meter(len(planned.files), progress)
+    todo = _missing(planned.shards(rank), job.parts, meter)
     for _ in (engine or Local()).run(job, _announced(todo, out), meter.told):
         pass
     waiting = 0 if rank is None else _waiting(planned)
@@ -138,30 +137,13 @@ def carry_out(
     return finish(job, planned.about, planned.parts, out)
 
 
-class _Meter:
-    """Counts the pictures of a report that are done, and tells it on; never backwards."""
-
-    def __init__(self, planned: Plan, progress: Progress | None) -> None:
-        self.done, self.there, self.shown, self.all = 0, 0, 0.0, len(planned.files)
-        self.parts, self.progress = planned.job.parts, progress
-        self.told = Told(self.tick, lambda explained: self._tell(self.there + explained))
-
-    def tick(self) -> None:
-        self.done += 1
-        self._tell(self.done)
-
-    def _tell(self, pictures: float) -> None:
-        self.shown = max(self.shown, pictures)  # the next batch begins before the last one is drawn
-        if self.progress:
-            self.progress(self.shown, self.all)
-
-    def skipped(self, shard: Shard) -> bool:
-        """Whether a shard is there already; then its pictures count as done."""
-        there = shard.done(self.parts)
-        for _ in shard.files if there else ():
-            self.there += 1
-            self.tick()
-        return there
+def _missing(shards: Iterator[Shard], parts: Path, meter: Meter) -> Iterator[Shard]:
+    """Yield shards that are not there; the pictures of the others count as done."""
+    for shard in shards:
+        if shard.done(parts):
+            meter.skip(len(shard.files))
+        else:
+            yield shard
 
 
 def _announced(shards: Iterator[Shard], out: Path) -> Iterator[Shard]:

@@ -52,7 +52,7 @@ def visit(browser, server):
             "request", lambda request: problems.append(request.url) if outside(request.url, server) else None
         )
         page.goto(f"{server}/{page_name}?{urlencode(query)}")
-        page.locator(".interp-title").wait_for(timeout=60_000)
+        page.locator(".interp-title").wait_for(timeout=120_000)
         idle(page)
         return page
 
@@ -72,7 +72,7 @@ def outside(address: str, server: str) -> bool:
 
 
 def idle(page):
-    page.wait_for_selector(IDLE, timeout=60_000)
+    page.wait_for_selector(IDLE, timeout=120_000)
 
 
 def awaited(page, what) -> None:
@@ -127,7 +127,7 @@ def test_a_file_of_ones_own(visit, default_model, tmp_path):
     Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
     page = visit(picture="upload")
     page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
-    page.locator(MAP, has_text="missile").wait_for(timeout=60_000)
+    page.locator(MAP, has_text="missile").wait_for(timeout=120_000)
     idle(page)
     values = np.load(io.BytesIO(downloaded(page, 1)))
     np.testing.assert_array_equal(values["map"], interp.explain(default_model, tmp_path / "mine.png").values)
@@ -146,7 +146,7 @@ def test_the_language_changes_words_and_nothing_else(visit, tmp_path):
     Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
     page = visit(picture="upload", layer="blocks.2", smoothing="nearest", mode="split", method="hires-cam")
     page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
-    page.locator(MAP, has_text="missile").wait_for(timeout=60_000)
+    page.locator(MAP, has_text="missile").wait_for(timeout=120_000)
     idle(page)
     before = page.url
     shown = page.locator(".st-key-map img.over").get_attribute("src")
@@ -168,7 +168,7 @@ def test_an_upload_goes_along_to_other_pages(visit, tmp_path):
     Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
     page = visit(picture="upload")
     page.locator("input[type=file]").set_input_files(tmp_path / "mine.png")
-    page.locator(MAP, has_text="missile").wait_for(timeout=60_000)
+    page.locator(MAP, has_text="missile").wait_for(timeout=120_000)
     page.get_by_role("link", name="Compare").click()
     page.locator(".interp-title", has_text="Compare").wait_for()
     page.locator(".interp-sight", has_text="mine.png").wait_for()

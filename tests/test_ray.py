@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import psutil
 import pytest
@@ -18,8 +19,10 @@ from command import save_classifier
 from PIL import Image
 
 import interp
-from interp.report import Local, Ray, ReportError, carry_out, plan, ray_engine
-from interp.shards import parts_in
+from interp import ray_engine
+from interp.metrics import MetricError
+from interp.report import Local, Ray, carry_out, plan
+from interp.shards import ShardError, parts_in
 
 ASKED = {"shard_size": 2, "batch_size": 2, "top_classes": 2}
 
@@ -54,9 +57,19 @@ def kill_a_worker(out: Path, ended: threading.Event, killed: list[int]) -> None:
         time.sleep(0.001)  # leaves the worker the processor
 
 
+def judged_by(engine, model, folder, out):
+    made = interp.evaluate(model, folder, ["grad-cam", "random"], ["sparseness"], out=out, engine=engine)
+    return in_words(made)
+
+
+def in_words(made):
+    """As text, for NaN is not equal to itself."""
+    return str(made.table.drop_columns(["seconds"]).to_pylist())
+
+
 @pytest.mark.slow
-def test_ray_makes_the_same_bytes_and_survives_the_death_of_a_worker(model, folder, tmp_path):
-    """One start of Ray for both: 15 seconds, a minute on a busy machine."""
+def test_ray_makes_the_same_and_survives_the_death_of_a_worker(model, folder, tmp_path):
+    """One start of Ray for all of it: 15 seconds, a minute on a busy machine."""
     ray = pytest.importorskip("ray")
     local = carry_out(plan(model, folder, tmp_path / "local", **ASKED), engine=Local(threads=1))
     ended, killed = threading.Event(), []
@@ -65,12 +78,14 @@ def test_ray_makes_the_same_bytes_and_survives_the_death_of_a_worker(model, fold
     killer.start()
     told = []
     try:
-        made = carry_out(
-            plan(model, folder, tmp_path / "ray", **ASKED),
-            engine=Ray(workers=1, threads=1),
-            progress=lambda *step: told.append(step),
-        )
-    except ReportError as error:
+        with ray_engine._session(ray, 1, 2**24):
+            made = carry_out(
+                plan(model, folder, tmp_path / "ray", **ASKED),
+                engine=Ray(workers=1, threads=1),
+                progress=lambda *step: told.append(step),
+            )
+            judged = judged_by(Ray(workers=1, threads=1), model, folder, tmp_path / "judged by ray")
+    except ShardError as error:
         if "Ray does not start" in str(error):  # its own parts must be up in 15 seconds, whatever else runs
             pytest.skip(str(error))
         raise
@@ -83,6 +98,7 @@ def test_ray_makes_the_same_bytes_and_survives_the_death_of_a_worker(model, fold
     assert list(made.failed) == ["broken.png"]
     assert contents(made.folder) == contents(local.folder)
     assert told[-1] == (12, 12)
+    assert judged == judged_by(Local(threads=1), model, folder, tmp_path / "judged here")
 
 
 def test_what_is_done_needs_no_ray(model, folder, tmp_path, monkeypatch):
@@ -101,14 +117,14 @@ def test_without_ray_there_is_a_sentence(model, folder, tmp_path, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ReportError, match=r"pip install interp\[scale\]"):
+    with pytest.raises(ShardError, match=r"pip install interp\[scale\]"):
         carry_out(plan(model, folder, tmp_path / "out", **ASKED), engine=Ray())
 
 
 def test_settings_of_ray_that_do_not_fit_are_sentences(model, folder, tmp_path):
     planned = plan(model, folder, tmp_path / "out", **ASKED)
     for wrong, sentence in ((Ray(0), "workers=0"), (Ray(gpus=-1), "gpus=-1"), (Ray(threads=0), "threads=0")):
-        with pytest.raises(ReportError, match=sentence):
+        with pytest.raises(ShardError, match=sentence):
             carry_out(planned, engine=wrong)
 
 
@@ -125,3 +141,22 @@ def test_a_worker_makes_shards_and_tells_of_sentences(model, folder, tmp_path):
     found = worker({"shard": [pickle.dumps(shards[1]), pickle.dumps(shards[0])]})
     assert found["complaint"][0] == ""
     assert "panels" in found["complaint"][1]
+
+
+def test_a_worker_judges_the_pictures_of_a_shard(model, folder, tmp_path):
+    """What runs inside Ray, without Ray."""
+    asked = [["grad-cam", "random"], ["deletion(steps=2)", "random-class"]]
+    whole = interp.metrics.plan(model, folder, *asked, out=tmp_path / "here", shard_size=12).run()
+    planned = interp.metrics.plan(model, folder, *asked, out=tmp_path / "there", shard_size=5)
+    planned.parts.mkdir(parents=True)
+    (first, *rest) = (pickle.dumps(shard) for shard in planned._missing())
+    worker = ray_engine.Worker(cloudpickle.dumps(planned), threads=1)
+    assert worker({"shard": [first]}) == {"number": [0], "complaint": [""]}
+    assert planned.left == 7
+    worker({"shard": rest})
+    assert in_words(planned.run()) == in_words(whole)
+
+
+def test_an_engine_needs_a_folder(model, folder):
+    with pytest.raises(MetricError, match="give one"):
+        interp.evaluate(model, folder, ["random"], ["sparseness"], engine=Local())

@@ -1,4 +1,4 @@
-"""Workers under Ray make the shards of a report: on the cores of this machine, or on a cluster."""
+"""Workers under Ray make the shards: on the cores of this machine, or on a cluster."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 
 import torch
 
+from interp.engines import Work, threads_set
 from interp.models import ImageModel
-from interp.report.engines import threads_set
-from interp.report.finding import ReportError
-from interp.report.pipeline import Job, Told, explain_shard
+from interp.progress import Told
 from interp.sentences import is_sentence
-from interp.shards import Shard
+from interp.shards import Shard, ShardError
 
 MOST_BLOCKS = 2000
 IN_FLIGHT = 2
@@ -50,11 +49,11 @@ class Ray:
     gpus: float = 0
     threads: int | None = None
 
-    def run(self, job: Job, shards: Iterator[Shard], told: Told) -> Iterator[Shard]:
+    def run(self, work: Work, shards: Iterator[Shard], told: Told) -> Iterator[Shard]:
         """Yield each shard when its file is written, in any order.
 
         Raises:
-            ReportError: Ray is not installed, the network cannot be sent, or workers end again and again.
+            ShardError: Ray is not installed, the network cannot be sent, or workers end again and again.
         """
         _check(self)
         waiting = {shard.number: shard for shard in shards}
@@ -62,7 +61,7 @@ class Ray:
             return
         ray = _ray()
         threads = self.threads or max(1, (os.cpu_count() or 1) // self.workers)
-        packed = _packed(ray, job)
+        packed = _packed(ray, work)
         with _session(ray, self.workers * threads, len(packed)):
             for number in self._numbers(ray, packed, list(waiting.values()), threads):
                 shard = waiting.pop(number)
@@ -89,10 +88,10 @@ class Ray:
         try:
             for row in made.iter_rows():
                 if row["complaint"]:
-                    raise ReportError(row["complaint"])
+                    raise ShardError(row["complaint"])
                 yield int(row["number"])
         except (ray.exceptions.RayError, RuntimeError) as error:
-            raise ReportError(
+            raise ShardError(
                 f"the workers under Ray ended ({_reason(error)}). What they finished is kept: the same "
                 "command goes on from here."
             ) from error
@@ -102,11 +101,11 @@ class Worker:
     """Holds the network, and makes one shard at a time."""
 
     def __init__(self, packed: Any, threads: int) -> None:
-        job: Job = pickle.loads(_fetched(packed))  # what `Ray.run` sent itself
+        work: Work = pickle.loads(_fetched(packed))  # what `Ray.run` sent itself
         on_gpu = torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES", "") != ""
         if on_gpu:
-            job.model.module.to("cuda")
-        self.job, self.threads = job, threads
+            work.model.module.to("cuda")
+        self.work, self.threads = work, threads
 
     def __call__(self, batch: Mapping[str, Sequence[bytes]]) -> dict[str, list[Any]]:
         """Make the shards of a batch that are not there yet."""
@@ -118,11 +117,12 @@ class Worker:
         return made
 
     def _complaint(self, shard: Shard) -> str:
-        if shard.done(self.job.parts):  # by a worker that was killed before it could say so
+        if shard.done(self.work.parts):  # by a worker that was killed before it could say so
             return ""
         try:
             with threads_set(self.threads):
-                explain_shard(self.job, shard)
+                for _ in self.work.make([shard]):
+                    pass
         except Exception as error:
             if not is_sentence(error):
                 raise
@@ -132,9 +132,9 @@ class Worker:
 
 def _check(asked: Ray) -> None:
     if asked.workers < 1:
-        raise ReportError(f"workers={asked.workers}: give 1 or more.")
+        raise ShardError(f"workers={asked.workers}: give 1 or more.")
     if asked.gpus < 0:
-        raise ReportError(f"gpus={asked.gpus}: give 0 or more.")
+        raise ShardError(f"gpus={asked.gpus}: give 0 or more.")
     with threads_set(asked.threads):
         pass
 
@@ -146,19 +146,19 @@ def _ray() -> Any:
         import ray
         import ray.data
     except ImportError:
-        raise ReportError(
+        raise ShardError(
             "engine 'ray' needs Ray, which is not installed: pip install interp[scale]."
         ) from None
     return ray
 
 
-def _packed(ray: Any, job: Job) -> bytes:
-    """Return a job as bytes, the network in the memory of no device."""
+def _packed(ray: Any, work: Work) -> bytes:
+    """Return work as bytes, the network in the memory of no device."""
     try:
-        return bytes(ray.cloudpickle.dumps(replace(job, model=_portable(job.model))))
+        return bytes(ray.cloudpickle.dumps(replace(work, model=_portable(work.model))))
     except Exception as error:  # whatever somebody's module holds
-        raise ReportError(
-            f"{job.model.name} cannot be sent to workers under Ray ({_reason(error)}). Save it as a folder "
+        raise ShardError(
+            f"{work.model.name} cannot be sent to workers under Ray ({_reason(error)}). Save it as a folder "
             "and load that, or use engine 'rank'."
         ) from error
 
@@ -207,7 +207,7 @@ def _start(ray: Any, options: Mapping[str, Any]) -> None:
         except Exception as error:  # Ray has many ways of not starting
             ray.shutdown()
             if attempt == ATTEMPTS:
-                raise ReportError(
+                raise ShardError(
                     f"Ray does not start ({_reason(error)}). Try again when the machine is less busy, or use "
                     "engine 'local' or 'rank'."
                 ) from error
