@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -71,20 +72,22 @@ class Ray:
 
     def _numbers(self, ray: Any, packed: bytes, shards: Sequence[Shard], threads: int) -> Iterator[int]:
         """Yield the numbers of shards that workers have made."""
-        made = ray.data.from_items(
-            [{"shard": pickle.dumps(shard)} for shard in shards],
-            override_num_blocks=min(len(shards), MOST_BLOCKS),
-        ).map_batches(
-            Worker,
-            fn_constructor_args=(ray.put(packed), threads),
-            batch_size=1,
-            compute=ray.data.ActorPoolStrategy(
-                size=min(self.workers, len(shards)), max_tasks_in_flight_per_actor=IN_FLIGHT
-            ),
-            num_cpus=threads,
-            num_gpus=self.gpus or None,
-            ray_remote_args_fn=lambda: {"max_restarts": RESTARTS, "max_task_retries": RESTARTS},
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of options that later versions will not have
+            made = ray.data.from_items(
+                [{"shard": pickle.dumps(shard)} for shard in shards],
+                override_num_blocks=min(len(shards), MOST_BLOCKS),
+            ).map_batches(
+                Worker,
+                fn_constructor_args=(ray.put(packed), threads),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(
+                    size=min(self.workers, len(shards)), max_tasks_in_flight_per_actor=IN_FLIGHT
+                ),
+                num_cpus=threads,
+                num_gpus=self.gpus or None,
+                ray_remote_args_fn=lambda: {"max_restarts": RESTARTS, "max_task_retries": RESTARTS},
+            )
         try:
             for row in made.iter_rows():
                 if row["complaint"]:
