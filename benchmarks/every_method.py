@@ -25,6 +25,7 @@ from interp.metrics.evaluation import Evaluation, Summary
 from interp.metrics.evaluation_files import TABLE
 from interp.metrics.planning import chosen_pictures
 from interp.metrics.results import read_tables
+from interp.metrics.summary import drawn, interval
 from interp.metrics.verdicts import base
 from interp.shards import parts_in, slice_of
 
@@ -85,6 +86,7 @@ FURTHER = [
     "max-sensitivity(samples=2)",
     "shift-agreement",
 ]
+CONTROLS = ("random", "centre", "edges")
 SETS = {"usual": (METHODS, METRICS), "slow": (SLOW, METRICS), "further": (METHODS, FURTHER)}
 
 
@@ -110,7 +112,14 @@ def main(
         found = plan.run_slice(mine, lambda done, _: bar.update(task, completed=done))
     if found is None:
         found = Evaluation(read_tables(parts_in(out / TABLE)), plan.about)
-    print(f"{len(found.pictures)} photographs\n\n{table(found.summary())}")
+    summary = found.summary()
+    print(f"{len(found.pictures)} photographs\n\n{table(summary)}\n")
+    if chosen != "further":
+        print(f"{beside_controls(found)}\n")
+    for name, words in summary.verdicts.items():
+        if words:
+            print(f"{name}: {', '.join(words)}")
+    print(summary.answer)
 
 
 def table(summary: Summary) -> str:
@@ -121,6 +130,29 @@ def table(summary: Summary) -> str:
     for rank in summary.ranks:
         cells = [f"{summary.cell(rank.method, name).value.mean:.2f}" for name in metrics]
         lines.append(f"| `{rank.method}` | {rank.value.mean:.1f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def beside_controls(found: Evaluation) -> str:
+    """Return which methods are better (+), worse (−) or not told apart (=) from controls, as Markdown."""
+    summary, values = found.summary(), found.values()
+    methods, metrics = list(found.about["methods"]), list(found.about["metrics"])
+    draws = drawn(len(values), seed=found.about["seed"])
+    controls = [name for name in CONTROLS if name in methods]
+    columns = [
+        column for column, name in enumerate(metrics) if base(name) in ("deletion", "insertion", "road")
+    ]
+    heads = [f"{base(metrics[column])}: {control}" for column in columns for control in controls]
+    lines = [f"| method | {' | '.join(heads)} |", f"| --- |{' :---: |' * len(heads)}"]
+    for method in summary.methods:
+        cells = []
+        for column in columns:
+            sign = -1 if summary.metrics[column].better == "lower" else 1
+            own = values[:, methods.index(method), column]
+            for control in controls:
+                gap = interval(sign * (own - values[:, methods.index(control), column]), draws)
+                cells.append("+" if gap.low > 0 else "−" if gap.high < 0 else "=")
+        lines.append(f"| `{method}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
