@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import interp, interrupted, save_classifier, started
+from command import interp
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
 
@@ -117,33 +117,6 @@ def test_report_names_what_failed_and_exits_non_zero(tmp_path):
     assert "empty.png" in done.stderr
     assert "1 of 2 pictures could not be explained" in done.stderr
     assert (tmp_path / "out" / "index.html").exists()
-
-
-@pytest.mark.slow
-def test_ctrl_c_is_a_sentence_and_the_same_command_goes_on(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for number in range(200):
-        shutil.copy(SAMPLES / "cat_small.jpg", folder / f"{number:03d}.jpg")
-    words = ["report", str(folder), "--out", str(tmp_path / "out"), "--top", "1"]
-    words += [
-        "--model",
-        str(save_classifier(tmp_path / "pets")),
-        "--method",
-        "grad-cam",
-        "--shard-size",
-        "32",
-    ]
-    running = started(sys.executable, "-u", "-c", "from interp.cli import main; main()", *words)
-    parts = tmp_path / "out" / "maps.parquet"
-    complaint = interrupted(running, lambda: list(parts.glob("part-*.parquet")))
-    assert running.returncode == 130, complaint
-    assert "the same command goes on" in complaint
-    assert "Traceback" not in complaint
-    assert not list((tmp_path / "out").rglob(".*.*.jpg"))
-    done = interp(*words)
-    assert done.returncode == 0, done.stderr
-    assert "200 pictures explained" in done.stdout
 
 
 def test_listings_are_tables_and_json():

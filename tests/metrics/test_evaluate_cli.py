@@ -2,12 +2,10 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from command import interp as command
-from command import interrupted, save_classifier, save_noise, started
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 QUICK = [
@@ -70,18 +68,3 @@ def test_what_does_not_fit_is_a_sentence(pictures, tmp_path):
     assert "pointing-game needs to know where the target really is" in done.stderr
     assert not (tmp_path / "out").exists()
     assert command("evaluate", tmp_path / "nowhere").returncode == 2
-
-
-def test_ctrl_c_leaves_a_sentence_and_what_was_done(tmp_path):
-    (tmp_path / "noise").mkdir()
-    pictures, model = save_noise(tmp_path / "noise"), save_classifier(tmp_path / "model")
-    out = tmp_path / "out"
-    running = started(
-        sys.executable, "-m", "interp", "evaluate", str(pictures), "--model", str(model), "--out", str(out),
-        "--method", "random",
-        "--metric", "deletion(steps=1000)",
-    )  # fmt: skip
-    complaint = interrupted(running, lambda: list(out.glob("evaluation.parquet/part-*.parquet")))
-    assert running.returncode == 130
-    assert "the same command goes on from here" in complaint
-    assert not (out / "index.html").exists()

@@ -1,7 +1,5 @@
 """`interp crappify` as people type it."""
 
-import sys
-
 import command
 import numpy as np
 import pytest
@@ -65,23 +63,3 @@ def test_a_folder_of_folders_is_told_how_to_walk_it(tmp_path, good):
     code, _, complaints = interp("crappify", good.parent, tmp_path / "poor")
     assert code == 2
     assert "It has 1 folder inside: --recursive walks it." in complaints
-
-
-@pytest.mark.slow
-def test_ctrl_c_leaves_whole_files(tmp_path, good):
-    data = (good / "a.jpg").read_bytes()
-    for number in range(1500):
-        (good / f"{number}.jpg").write_bytes(data)
-    out = tmp_path / "poor"
-    words = ["crappify", str(good), str(out)]
-    running = command.started(sys.executable, "-c", "from interp.cli import main; main()", *words)
-    complaint = command.interrupted(running, lambda: list(out.glob("*.jpg")))
-    assert running.returncode == 130, complaint
-    assert "the same command goes on" in complaint
-    assert "Traceback" not in complaint
-    assert not list(out.glob(".*"))
-    for path in out.glob("*.jpg"):
-        Image.open(path).load()
-    code, _, complaints = interp(*words)
-    assert code == 0, complaints
-    assert len(list(out.glob("*.jpg"))) == 1503
