@@ -57,19 +57,14 @@ def kill_a_worker(out: Path, ended: threading.Event, killed: list[int]) -> None:
         time.sleep(0.001)  # leaves the worker the processor
 
 
-def judged_by(engine, model, folder, out):
-    made = interp.evaluate(model, folder, ["grad-cam", "random"], ["sparseness"], out=out, engine=engine)
-    return in_words(made)
-
-
 def in_words(made):
     """As text, for NaN is not equal to itself."""
     return str(made.table.drop_columns(["seconds"]).to_pylist())
 
 
 @pytest.mark.slow
-def test_ray_makes_the_same_and_survives_the_death_of_a_worker(model, folder, tmp_path):
-    """One start of Ray for all of it: 15 seconds, a minute on a busy machine."""
+def test_ray_makes_the_same_bytes_and_survives_the_death_of_a_worker(model, folder, tmp_path):
+    """One start of Ray for both: 15 seconds, a minute on a busy machine."""
     ray = pytest.importorskip("ray")
     local = carry_out(plan(model, folder, tmp_path / "local", **ASKED), engine=Local(threads=1))
     ended, killed = threading.Event(), []
@@ -78,13 +73,11 @@ def test_ray_makes_the_same_and_survives_the_death_of_a_worker(model, folder, tm
     killer.start()
     told = []
     try:
-        with ray_engine._session(ray, 1, 2**24):
-            made = carry_out(
-                plan(model, folder, tmp_path / "ray", **ASKED),
-                engine=Ray(workers=1, threads=1),
-                progress=lambda *step: told.append(step),
-            )
-            judged = judged_by(Ray(workers=1, threads=1), model, folder, tmp_path / "judged by ray")
+        made = carry_out(
+            plan(model, folder, tmp_path / "ray", **ASKED),
+            engine=Ray(workers=1, threads=1),
+            progress=lambda *step: told.append(step),
+        )
     except ShardError as error:
         if "Ray does not start" in str(error):  # its own parts must be up in 15 seconds, whatever else runs
             pytest.skip(str(error))
@@ -98,7 +91,6 @@ def test_ray_makes_the_same_and_survives_the_death_of_a_worker(model, folder, tm
     assert list(made.failed) == ["broken.png"]
     assert contents(made.folder) == contents(local.folder)
     assert told[-1] == (12, 12)
-    assert judged == judged_by(Local(threads=1), model, folder, tmp_path / "judged here")
 
 
 def test_what_is_done_needs_no_ray(model, folder, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from waiting import until
 
 import interp
 from interp.report.page import write_page
@@ -90,7 +91,7 @@ def test_opacity_cells_and_search(page, report):
     difference = np.asarray(plain.crop(middle), int) - np.asarray(over.crop(middle), int)
     assert np.abs(difference).max() <= 3  # two JPEG decoders
     page.fill("#find", "coffee")
-    page.wait_for_function("document.getElementById('shown').textContent === '1 of 2 pictures'")
+    until(page, "document.getElementById('shown').textContent === '1 of 2 pictures'")
     assert page.problems == []
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_up_rows import ABOUT, job, model, row, rows
 from playwright.sync_api import sync_playwright
+from waiting import until
 
 from interp.models import Prediction
 from interp.report import page_table
@@ -60,7 +61,7 @@ def many(tmp_path_factory):
 def opened(page, folder, address=""):
     page.goto("about:blank")
     page.goto((folder / "index.html").as_uri() + address)
-    page.wait_for_function("result.rows.length > 0 && document.querySelector('.card:not(.coming)')")
+    until(page, "result.rows.length > 0 && document.querySelector('.card:not(.coming)')")
 
 
 def found(page):
@@ -69,7 +70,7 @@ def found(page):
 
 
 def awaited(page, text):
-    page.wait_for_function("text => document.getElementById('shown').textContent === text", arg=text)
+    until(page, "text => document.getElementById('shown').textContent === text", text)
     return page.evaluate("[...result.rows]")
 
 
@@ -85,14 +86,14 @@ def test_a_page_has_fifty_cards_and_the_last_is_reached(page, many):
     assert numbers(page) == GOOD[50:100]
     page.fill("#page", "20")
     page.press("#page", "Enter")
-    page.wait_for_function("state.page === 20")
+    until(page, "state.page === 20")
     assert numbers(page) == GOOD[950:]
     page.wait_for_selector(f".card[data-row='{GOOD[950]}'] canvas.map[aria-label*=range]")
     assert f"picture {GOOD[950]:05}.jpg" in page.inner_text(".card h2")
     assert page.is_disabled(".tools [data-step='1']")
     page.locator(".tools [data-step='-1']").click()
     page.go_back()
-    page.wait_for_function("state.page === 20")
+    until(page, "state.page === 20")
     assert page.problems == []
 
 
@@ -119,13 +120,13 @@ def test_filters_find_the_rows_that_python_finds(page, many):
     page.fill("#to", "29.5")
     assert awaited(page, "100 of 990 pictures") == [n for n in GOOD if 20 <= n % 100 <= 29]
     page.select_option("#sort", "sure")
-    page.wait_for_function("state.sort === 'sure'")
+    until(page, "state.sort === 'sure'")
     expected = sorted([n for n in GOOD if 20 <= n % 100 <= 29], key=lambda n: -(n % 100))
     assert found(page)[0] == expected
     assert numbers(page)[:10] == expected[:10]
     page.click("#clear")
     page.select_option("#sort", "back")
-    page.wait_for_function("state.sort === 'back'")
+    until(page, "state.sort === 'back'")
     assert found(page)[0] == GOOD[::-1]
     page.select_option("#only", "failed")
     assert awaited(page, "10 of 10 that could not be read")[-1] == 99
@@ -177,19 +178,19 @@ def test_a_view_can_be_linked(browser, page, many):
     page.select_option("#sort", "unsure")
     page.fill("#from", "50")
     page.check("#grid")
-    page.wait_for_function("location.hash.includes('from=50')")
+    until(page, "location.hash.includes('from=50')")
     rows_before, said = found(page)
     address = page.evaluate("location.hash")
     other = browser.new_page()
     other.goto((many / "index.html").as_uri() + address)
-    other.wait_for_function("result.rows.length > 0")
+    until(other, "result.rows.length > 0")
     assert found(other) == (rows_before, said)
     assert other.is_checked("#grid")
     assert other.input_value("#from") == "50"
     other.close()
     page.goto((many / "index.html").as_uri() + "#page=7&from=junk&only=<b>")
     page.reload()
-    page.wait_for_function("result.rows.length === 990")
+    until(page, "result.rows.length === 990")
     assert page.evaluate("state.page") == 7
 
 
@@ -223,9 +224,7 @@ def test_a_missing_piece_is_said_where_it_is_missing(page, many, tmp_path):
     assert "data/part-00001.js is not there. Keep the folder data" in page.inner_text("#cards")
     shutil.rmtree(tmp_path / "copy/data")
     page.reload()
-    page.wait_for_function(
-        "document.getElementById('shown').textContent.includes('rows-00000.js is not there')"
-    )
+    until(page, "document.getElementById('shown').textContent.includes('rows-00000.js is not there')")
 
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028\"'"

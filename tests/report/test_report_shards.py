@@ -20,7 +20,7 @@ import interp
 from interp.models import LabelError
 from interp.report import Local, ReportError, Slice, pipeline, plan, write_report
 from interp.report.rows import read_part
-from interp.shards import parts_in
+from interp.shards import ShardError, parts_in
 
 PICTURES = 7
 
@@ -273,7 +273,7 @@ def test_settings_that_do_not_fit_are_sentences(model, folder, tmp_path):
     ):
         with pytest.raises(ReportError, match=sentence):
             write_report(model, folder, tmp_path / "out", recursive=True, **wrong)
-    with pytest.raises(ReportError, match="threads=0"):
+    with pytest.raises(ShardError, match="threads=0"):
         report(model, folder, tmp_path / "out", engine=Local(threads=0))
 
 
