@@ -48,7 +48,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Local:
-    """This process: decoding, the network and drawing overlap.
+    """This process, with one network for all shards.
 
     Attributes:
         threads: of the network; default: as torch has it. The last bits of a map depend on their number.

@@ -66,6 +66,8 @@ def test_the_heat_and_the_context_go_to_the_cue_where_it_decides(learnt, given, 
     assert found["cue"].count == len(given)
     assert found["cue"].cue > least
     assert found["colour"].cue < found["cue"].cue / 3
+    # Consensus-CAM multiplies levels, and where little is left of them the rest may lie anywhere.
+    assert found["colour"].cue < (0.1 if method == "consensus-cam" else 0.05)
     if method.startswith(("integrated", "occlusion", "hires", "extremal")):
         assert found["cue"].beyond > 2 * found["colour"].beyond
 
