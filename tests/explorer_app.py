@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import patch
 
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from interp.explorer.pages import PAGES
@@ -26,7 +28,10 @@ def opened(name: str, *, check: bool = True, **query: str) -> AppTest:
     app = AppTest.from_function(_script, args=(name,), default_timeout=120)
     for key, value in query.items():
         app.query_params[key] = value
-    return checked(app.run()) if check else app.run()
+    # Streamlit reads the metadata of every installed package for each page that a test opens: most of the time.
+    with patch.object(manifest_scanner, "scan_component_manifests", list):
+        app.run()
+    return checked(app) if check else app
 
 
 def checked(app: AppTest) -> AppTest:
