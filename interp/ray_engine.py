@@ -24,9 +24,10 @@ IN_FLIGHT = 2
 RESTARTS = 3
 ATTEMPTS = 4
 _STORE = 100 * 2**20
+_UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 _HABITS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers use the packages that are here
+    _UV: "0",  # workers use the packages that are here, and make no environment of their own
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
@@ -148,10 +149,13 @@ def _ray() -> Any:
     try:
         import ray
         import ray.data
+        from ray._private import ray_constants
     except ImportError:
         raise ShardError(
             "engine 'ray' needs Ray, which is not installed: pip install interp[scale]."
         ) from None
+    if os.environ[_UV] == "0":  # Ray reads it when it is imported, which somebody may have done before
+        setattr(ray_constants, _UV, False)
     return ray
 
 
