@@ -99,10 +99,13 @@ def serving() -> Iterator[str]:
 
 
 def ask_at_once(browser: Browser, address: str, asked: list[Question]) -> list[np.ndarray]:
-    """Open a session for each question before any is answered, and return the maps that they download."""
-    contexts = [browser.new_context(accept_downloads=True) for _ in asked]
+    """Open a session for each question before any is answered, and return the maps that they download.
+
+    Each tab is a session of its own; tabs of one context share what the browser has loaded and compiled.
+    """
+    context = browser.new_context(accept_downloads=True)
     try:
-        pages = [context.new_page() for context in contexts]
+        pages = [context.new_page() for _ in asked]
         for page, question in zip(pages, asked, strict=True):
             query = {
                 "picture": question.picture.name,
@@ -112,8 +115,7 @@ def ask_at_once(browser: Browser, address: str, asked: list[Question]) -> list[n
             page.goto(f"{address}/?{urlencode(query)}", wait_until="commit", timeout=WAIT)
         return [_taken(page, question) for page, question in zip(pages, asked, strict=True)]
     finally:
-        for context in contexts:
-            context.close()
+        context.close()
 
 
 def _taken(page: Page, question: Question) -> np.ndarray:

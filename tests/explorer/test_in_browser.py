@@ -37,15 +37,23 @@ NAMELESS_BUTTONS = """
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def context(browser):
+    """One for all pages, which are sessions of their own: it keeps the scripts it has loaded and compiled."""
+    made = browser.new_context(accept_downloads=True)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def visit(browser, server):
+def visit(context, server):
     """Opens pages; at the end no page has complained or asked anybody but the server."""
-    contexts, problems = [], []
+    pages, problems = [], []
 
     def opened(page_name="", *, width=1440, height=900, **query):
-        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
-        contexts.append(context)
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
         page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
@@ -57,8 +65,8 @@ def visit(browser, server):
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert problems == []
 
 
