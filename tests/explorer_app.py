@@ -28,7 +28,7 @@ def opened(name: str, *, check: bool = True, **query: str) -> AppTest:
     app = AppTest.from_function(_script, args=(name,), default_timeout=120)
     for key, value in query.items():
         app.query_params[key] = value
-    # Streamlit reads the metadata of every installed package for each page that a test opens: most of the time.
+    # Streamlit reads the metadata of every installed package for each page that is opened: most of the time.
     with patch.object(manifest_scanner, "scan_component_manifests", list):
         app.run()
     return checked(app) if check else app
