@@ -113,6 +113,21 @@ def test_without_ray_there_is_a_sentence(model, folder, tmp_path, monkeypatch):
         carry_out(plan(model, folder, tmp_path / "out", **ASKED), engine=Ray())
 
 
+@pytest.mark.parametrize(("said", "own"), [(None, False), ("0", False), ("1", True)])
+def test_workers_make_no_environment_although_ray_was_imported_before(said, own, monkeypatch):
+    """Under `uv run`, Ray's workers would each make one, unless whoever runs it wants that."""
+    constants = pytest.importorskip("ray._private.ray_constants")
+    name = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
+    monkeypatch.setattr(constants, name, True)
+    for habit in ray_engine._HABITS:
+        monkeypatch.setenv(habit, "")
+        monkeypatch.delenv(habit)
+    if said is not None:
+        monkeypatch.setenv(name, said)
+    ray_engine._ray()
+    assert getattr(constants, name) is own
+
+
 def test_settings_of_ray_that_do_not_fit_are_sentences(model, folder, tmp_path):
     planned = plan(model, folder, tmp_path / "out", **ASKED)
     for wrong, sentence in ((Ray(0), "workers=0"), (Ray(gpus=-1), "gpus=-1"), (Ray(threads=0), "threads=0")):
