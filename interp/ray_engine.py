@@ -149,13 +149,12 @@ def _ray() -> Any:
     try:
         import ray
         import ray.data
-        from ray._private import ray_constants
     except ImportError:
         raise ShardError(
             "engine 'ray' needs Ray, which is not installed: pip install interp[scale]."
         ) from None
     if os.environ[_UV] == "0":  # Ray reads it when it is imported, which somebody may have done before
-        setattr(ray_constants, _UV, False)
+        setattr(ray._private.ray_constants, _UV, False)
     return ray
 
 

@@ -169,7 +169,7 @@ def assert_only_whole(out: Path, whole: Path) -> None:
             picture.load()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("job", JOBS)
 def test_a_full_disk(job, share, place, undisturbed, tmp_path):
     sizes = sorted(path.stat().st_size for path in undisturbed[job].rglob("*") if path.is_file())
