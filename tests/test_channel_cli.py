@@ -49,6 +49,7 @@ def test_every_channel_has_its_page_and_the_examples_are_kept(saved, folder, tmp
     assert (tmp_path / LAYER / "examples.parquet").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_folders_inside_are_walked_only_when_asked(saved, folder, tmp_path):
     from interp.features import open_examples
 

@@ -45,6 +45,7 @@ def test_explain_writes_one_picture_or_a_grid_and_remakes_it(tmp_path):
     assert len(list(out.glob("*.npz"))) == 2 * 4
 
 
+@pytest.mark.slow
 def test_a_verdict_stands_beside_every_map(tmp_path):
     ways = ("--method", "eigen-cam", "--method", "consensus-cam", "--check", "--save", "json")
     done = interp("explain", SAMPLES / "cat.jpg", *ways, "--out", tmp_path)
@@ -69,6 +70,7 @@ def test_one_bad_picture_stops_no_other(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_two_pictures_of_one_name_keep_apart(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -105,6 +107,7 @@ def test_a_mistake_is_one_sentence(tmp_path, monkeypatch, arguments, sentence):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_report_names_what_failed_and_exits_non_zero(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -119,6 +122,7 @@ def test_report_names_what_failed_and_exits_non_zero(tmp_path):
     assert (tmp_path / "out" / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_listings_are_tables_and_json():
     layers = json.loads(interp("layers", "torchvision:resnet18", "--json").stdout)
     assert layers["default"] == "layer4"

@@ -19,6 +19,7 @@ def written(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_stages_and_the_default_layer_are_drawn_and_a_broken_picture_stops_nothing(tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
@@ -37,6 +38,7 @@ def test_stages_and_the_default_layer_are_drawn_and_a_broken_picture_stops_nothi
         assert figure.width > 400
 
 
+@pytest.mark.slow
 def test_stages_are_averaged_as_asked(tmp_path):
     drawn = []
     for average in ("abs", "l2"):

@@ -56,6 +56,7 @@ def test_rows_fit_eighty_columns(course):
     assert max(len(line.rstrip()) for line in tables) <= 80
 
 
+@pytest.mark.slow
 def test_heads_differ():
     totals = {}
     for options in ((), ("--head", "fastai"), ("--head", "course"), ("--final-batchnorm",)):

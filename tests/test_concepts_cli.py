@@ -24,6 +24,7 @@ def cats(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_picture(tmp_path):
     done = run(SAMPLES / "cat_and_coffee.jpg", "--count", 3, "--out", tmp_path / "new" / "one.png")
     assert done.exit_code == 0, done.output
@@ -32,6 +33,7 @@ def test_a_picture(tmp_path):
     assert (tmp_path / "new" / "one.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_folder_on_a_picture(cats, tmp_path):
     done = run(cats, "--count", 2, "--on", SAMPLES / "cat.jpg", "--out", tmp_path / "two.png")
     assert done.exit_code == 0, done.output
@@ -39,7 +41,6 @@ def test_a_folder_on_a_picture(cats, tmp_path):
     assert (tmp_path / "two.png").exists()
 
 
-@pytest.mark.slow
 def test_a_class(cats, tmp_path):
     done = run(cats, "--class", "tiger cat", "--all", "--count", 2, "--out", tmp_path / "class.png")
     assert done.exit_code == 0, done.output

@@ -30,6 +30,7 @@ def test_the_units_of_a_run_in_one_command(run, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_the_json_is_what_python_gives(run, tmp_path):
     asked = ["--count", "9", "--seed", "3", "--unit", "1", "--unit", "0", "--quantile", "0.1"]
     done = interp("dissect", run, "-l", "1", *asked, "--out", tmp_path / "u.svg", "--json")
@@ -41,6 +42,7 @@ def test_the_json_is_what_python_gives(run, tmp_path):
     assert [(tmp_path / name).is_file() for name in ("u.svg", "u-changed.svg")] == [True, True]
 
 
+@pytest.mark.slow
 def test_a_segmentation_says_what_is_in_the_pictures(run, tmp_path, tmp_path_factory):
     street = save_segmenter(tmp_path_factory.mktemp("street"))
     asked = ["--segment", street, "--concept", "road", "--count", "4", "--out", tmp_path / "units.png"]
@@ -52,6 +54,7 @@ def test_a_segmentation_says_what_is_in_the_pictures(run, tmp_path, tmp_path_fac
     assert told["changed"]["concept"] == "road"
 
 
+@pytest.mark.slow
 def test_a_choice_of_pictures_for_pictures(tmp_path):
     chance = np.random.default_rng(0)
     (tmp_path / "in").mkdir()
@@ -117,6 +120,7 @@ def test_ctrl_c_leaves_nothing(run, tmp_path, monkeypatch, where):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_folders_of_the_figures_are_made(run, tmp_path):
     done = interp("dissect", run, "--layer", "2", "--count", "4", "--out", tmp_path / "not" / "yet" / "u.png")
     assert done.returncode == 0, done.stderr

@@ -118,6 +118,7 @@ def test_every_drawing_says_what_is_wrong(one, tmp_path, choice, sentence):
 # --- files ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_files_are_drawn_as_chosen(one, tmp_path):
     several = interp.Explanations([one, one])
     for explained in (one, several):

@@ -169,7 +169,9 @@ def assert_only_whole(out: Path, whole: Path) -> None:
             picture.load()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize(
+    "share", [0.3, *(pytest.param(share, marks=pytest.mark.slow) for share in (0, 0.6, 1))]
+)
 @pytest.mark.parametrize("job", JOBS)
 def test_a_full_disk(job, share, place, undisturbed, tmp_path):
     sizes = sorted(path.stat().st_size for path in undisturbed[job].rglob("*") if path.is_file())
@@ -263,6 +265,7 @@ def test_a_picture_that_vanishes_is_named_and_stops_nothing(job, place, many, tm
     assert "does not exist" in next(iter(failed.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["report", "explain", "evaluate", "examples", "crappify"])
 def test_a_picture_that_is_a_link_to_nothing(job, place, many, tmp_path):
     (many / "p.png").unlink()
@@ -285,6 +288,7 @@ class Thief(Silent):
         self._picture.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_picture_that_vanishes_from_a_training(place, tmp_path):
     shutil.copytree(place.classes, tmp_path / "classes")
     picture = tmp_path / "classes" / "dark" / "3.png"
@@ -316,8 +320,9 @@ INTERRUPTED = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("job", INTERRUPTED)
+@pytest.mark.parametrize(
+    "job", [job if job == "report" else pytest.param(job, marks=pytest.mark.slow) for job in INTERRUPTED]
+)
 def test_ctrl_c(job, place, many, tmp_path):
     there, out = Place(many, place.model, place.classes), tmp_path / "out"
     words = [str(word) for word in asked(job, there, out)]

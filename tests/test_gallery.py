@@ -26,6 +26,7 @@ def model():
     return interp.load(net, preprocess=preprocess, labels=["a", "b", "c"], name="net")
 
 
+@pytest.mark.slow
 def test_every_method_is_in_it_or_says_why_not(model):
     told = []
     made = interp.gallery(model, PICTURE, "b", progress=lambda done, total: told.append(done / total))
@@ -77,6 +78,7 @@ def test_several_targets_are_refused_at_once(model, several):
         interp.gallery(model, PICTURE, several, ["grad-cam", "rise(masks=20)"])
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_figure(tmp_path):
     out = tmp_path / "all.png"
     done = command(

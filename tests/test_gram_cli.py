@@ -33,6 +33,7 @@ def test_one_picture_has_its_matrices(saved, folder, tmp_path):
     assert "perceptual" not in done.stdout
 
 
+@pytest.mark.slow
 def test_two_pictures_are_compared_as_in_python(saved, folder, tmp_path):
     both = (folder / "a.png", folder / "b.png")
     out = tmp_path / "out"

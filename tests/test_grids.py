@@ -45,6 +45,7 @@ def test_columns_are_what_is_asked_for_and_no_map_is_lost(found, columns, titles
     assert sorted(map(id, there)) == sorted(map(id, found))
 
 
+@pytest.mark.slow
 def test_methods_of_every_kind_stand_in_one_row(found):
     made = arrange(found, "method")
     assert [each.method.display for each in made.rows[0]] == ["positive", "signed", "positive"]

@@ -29,12 +29,14 @@ def test_import_loads_nothing_heavy():
     assert run(f"import sys, interp; print([m for m in {HEAVY} if m in sys.modules])").strip() == "[]"
 
 
+@pytest.mark.slow
 def test_loading_a_model_needs_no_fastai_matplotlib_or_streamlit():
     late = ("fastai", "matplotlib.pyplot", "streamlit")
     code = f"import sys, interp; interp.load; print([m for m in {late} if m in sys.modules])"
     assert run(code).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_every_public_name_resolves_from_a_fresh_start():
     # The star asks for every name in turn.
     code = """

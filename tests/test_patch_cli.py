@@ -38,6 +38,7 @@ def asked(folder, tmp_path):
     return ["explain", picture, "-m", folder, "--out", tmp_path / "out"]
 
 
+@pytest.mark.slow
 def test_a_local_attribution_map_of_a_patch_says_what_it_adds_up_to_and_how_far_it_spreads(asked, tmp_path):
     done = interp(*asked, "--method", "lam(steps=20)", "-r", "30,24,50,40", "--save", "json", "--save", "png")
     assert done.returncode == 0, done.stderr
@@ -54,6 +55,7 @@ def test_a_local_attribution_map_of_a_patch_says_what_it_adds_up_to_and_how_far_
     assert (tmp_path / "out" / "a.png").is_file()
 
 
+@pytest.mark.slow
 def test_every_measure_from_the_command_line(asked, tmp_path):
     large = tmp_path / "large"
     large.mkdir()

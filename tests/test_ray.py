@@ -62,7 +62,6 @@ def in_words(made):
     return str(made.table.drop_columns(["seconds"]).to_pylist())
 
 
-@pytest.mark.slow
 def test_ray_makes_the_same_bytes_and_survives_the_death_of_a_worker(model, folder, tmp_path):
     """One start of Ray for both: 15 seconds, a minute on a busy machine."""
     ray = pytest.importorskip("ray")
@@ -150,6 +149,7 @@ def test_a_worker_makes_shards_and_tells_of_sentences(model, folder, tmp_path):
     assert "panels" in found["complaint"][1]
 
 
+@pytest.mark.slow
 def test_a_worker_judges_the_pictures_of_a_shard(model, folder, tmp_path):
     """What runs inside Ray, without Ray."""
     asked = [["grad-cam", "random"], ["deletion(steps=2)", "random-class"]]

@@ -26,6 +26,7 @@ def test_regions_and_classes_make_a_grid_from_one_command(folder, tmp_path):
     assert (tmp_path / "out" / "a.png").is_file()
 
 
+@pytest.mark.slow
 def test_the_json_of_a_region_is_what_python_gives_and_is_made_again(folder, tmp_path):
     picture = save_noise(tmp_path, "a") / "a.png"
     done = interp("explain", picture, "-m", folder, "-r", "40,32", "--save", "json", "--out", tmp_path)
@@ -39,6 +40,7 @@ def test_the_json_of_a_region_is_what_python_gives_and_is_made_again(folder, tmp
     assert "the same map again" in again.stdout
 
 
+@pytest.mark.slow
 def test_where_a_class_is_predicted(folder, tmp_path):
     picture = save_noise(tmp_path, "a") / "a.png"
     name = package.explain(folder, picture).target.name
@@ -115,6 +117,7 @@ def test_regions_of_every_kind_from_one_command(street, folder, tmp_path):
     assert (tmp_path / "out" / "a.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_component_and_a_mask_are_what_python_gives_and_are_made_again(street, folder, tmp_path):
     kinds = {
         "component:40,32": targets.component(at=(40.5 / 80, 32.5 / 64)),

@@ -22,6 +22,7 @@ def picture(tmp_path):
     return save_noise(tmp_path, "a") / "a.png"
 
 
+@pytest.mark.slow
 def test_the_u_of_a_network_in_one_command(folder, picture, tmp_path):
     done = interp("unet", picture, "-m", folder, "--out", tmp_path / "unet.png")
     assert done.returncode == 0, done.stderr
@@ -31,6 +32,7 @@ def test_the_u_of_a_network_in_one_command(folder, picture, tmp_path):
         assert made.height > made.width > 1000
 
 
+@pytest.mark.slow
 def test_with_a_region_the_json_is_what_python_gives(folder, picture, tmp_path):
     asked = ["--region", "40,32", "--class", "car", "--ablate", "mean", "--show", "hires-cam", "--over"]
     done = interp("unet", picture, "-m", folder, *asked, "--out", tmp_path / "u.svg", "--json")
@@ -51,6 +53,7 @@ def test_a_ground_truth_measures_what_is_lost(folder, picture, tmp_path):
     assert "Dice" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_region_may_be_a_mask_of_the_picture_s_size(folder, picture, tmp_path):
     """The output is 48 × 64, the mask 64 × 80: only who knows the picture can place it."""
     Image.fromarray(np.eye(64, 80, dtype=np.uint8)).save(tmp_path / "mask.png")
@@ -85,6 +88,7 @@ def test_a_classifier_has_no_u(picture, tmp_path_factory):
     assert "has no way up" in done.stderr
 
 
+@pytest.mark.slow
 def test_folders_of_the_figure_are_made(folder, picture, tmp_path):
     done = interp("unet", picture, "-m", folder, "--out", tmp_path / "not" / "yet" / "unet.png")
     assert done.returncode == 0, done.stderr

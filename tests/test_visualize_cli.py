@@ -29,6 +29,7 @@ def test_several_channels_are_pictures_in_a_folder(visualize, tmp_path):
         assert picture.size == (32, 32)
 
 
+@pytest.mark.slow
 def test_one_picture_of_any_size_is_the_same_for_a_seed(visualize, tmp_path):
     files = [tmp_path / f"{number}.png" for number in range(3)]
     for file, seed in zip(files, (1, 1, 2), strict=True):

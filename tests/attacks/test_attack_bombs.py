@@ -124,6 +124,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is counted otherwise")
 @pytest.mark.parametrize("kind", UNPACKED)
 def test_pictures_that_unpack_to_much_more(kind, tmp_path):
@@ -137,6 +138,7 @@ def test_pictures_that_unpack_to_much_more(kind, tmp_path):
     assert int(megabytes) < 60
 
 
+@pytest.mark.slow
 def test_a_thousand_frames_are_one():
     frames = [Image.new("L", (500, 500), number % 256) for number in range(1000)]
     buffer = io.BytesIO()

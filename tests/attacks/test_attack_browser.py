@@ -15,10 +15,7 @@ from playwright.sync_api import sync_playwright
 
 import interp
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 HIT = "document.documentElement.dataset.hit='1'"
 SCRIPTS = [
     f"<script>{HIT}</script>",
@@ -107,7 +104,10 @@ def links(page) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["look", "compare", "inside", "training"])
+@pytest.mark.parametrize(
+    "name",
+    ["look", *(pytest.param(name, marks=pytest.mark.slow) for name in ("compare", "inside", "training"))],
+)
 def test_the_explorer(name, hostile, page, explorer):
     (model,) = (hostile / "runs").iterdir()
     page.goto(f"{explorer}/{'' if name == 'look' else name}?model={model}")

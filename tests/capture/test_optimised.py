@@ -32,6 +32,7 @@ def pictures(count=1, side=64):
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folded"),
     [

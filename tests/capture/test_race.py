@@ -42,9 +42,14 @@ def ablate(pool: TwinPool, layer: str, x: torch.Tensor, target: int) -> list[tor
         return [tail.activation, tail(changed)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("jobs", [(explain, explain), (explain, ablate), (ablate, ablate)])
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        (explain, ablate),
+        *(pytest.param(jobs, marks=pytest.mark.slow) for jobs in [(explain, explain), (ablate, ablate)]),
+    ],
+)
 @pytest.mark.usefixtures("_eager_switching")
 def test_two_threads_equal_one(net, jobs) -> None:
     build, layer, side = NETS[net]

@@ -58,6 +58,7 @@ def at_home(tmp_path, monkeypatch) -> None:
     (tmp_path / "sample_images").symlink_to(ROOT / "sample_images")
 
 
+@pytest.mark.slow
 def test_every_method_is_listed_once_with_its_family_and_its_cost():
     page = opened("look")
     titles = page.selectbox(key="method").options
@@ -98,6 +99,7 @@ def test_slow_method_at_layers_makes_the_map_of_one(monkeypatch):
     assert "layer='blocks.4'" in page.code[0].value  # kept
 
 
+@pytest.mark.slow
 def test_link_carries_options_in_any_spelling_and_refuses_nonsense():
     page = opened("look", method="Test_Pixels( display = 'positive' )")
     assert page.session_state["method"] == "test-pixels(display='positive')"
@@ -141,6 +143,7 @@ def test_option_of_every_method_that_does_not_go_with_this_one_is_a_sentence():
     assert page.warning
 
 
+@pytest.mark.slow
 def test_python_and_command_of_a_map_on_the_input_make_the_same(tmp_path, monkeypatch):
     page = opened("look", method="test-masks(masks=3, soft=False)", **{"class": "espresso"})
     python, line = page.code[0].value, page.code[1].value
@@ -229,6 +232,7 @@ def street(tmp_path, monkeypatch):
     return str(tmp_path / "runs" / "street")
 
 
+@pytest.mark.slow
 def test_segmentation_shows_a_map_on_the_input_and_the_u_of_activations(street):
     page = opened("segmentation", model=street, method="test-pixels", u_shows="map")
     assert "it has no layer" in words(page)
@@ -236,6 +240,7 @@ def test_segmentation_shows_a_map_on_the_input_and_the_u_of_activations(street):
     assert "the boxes show mean activations" in page.info[0].value
 
 
+@pytest.mark.slow
 def test_slow_maps_of_a_segmentation_are_drawn_into_the_u_without_being_made_again(street, monkeypatch):
     monkeypatch.setattr("interp.methods.registry._QUICK", 0)
     forget()

@@ -34,8 +34,6 @@ NAMELESS_BUTTONS = """
         .filter(button => !(button.innerText.trim() || button.ariaLabel || button.title)).length
 """
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def context(browser):
@@ -131,6 +129,7 @@ def test_the_main_scenario(visit, default_model):
     assert page.url.endswith("?class=espresso&layer=blocks.4")
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own(visit, default_model, tmp_path):
     Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
     page = visit(picture="upload")
@@ -150,6 +149,7 @@ def press_language(page, name: str) -> None:
     idle(page)
 
 
+@pytest.mark.slow
 def test_the_language_changes_words_and_nothing_else(visit, tmp_path):
     Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
     page = visit(picture="upload", layer="blocks.2", smoothing="nearest", mode="split", method="hires-cam")
@@ -172,6 +172,7 @@ def test_the_language_changes_words_and_nothing_else(visit, tmp_path):
     assert page.locator(".st-key-map img.over").get_attribute("src") == shown
 
 
+@pytest.mark.slow
 def test_an_upload_goes_along_to_other_pages(visit, tmp_path):
     Image.open(SAMPLES / "rocket.jpg").save(tmp_path / "mine.png")
     page = visit(picture="upload")
@@ -187,6 +188,7 @@ def test_an_upload_goes_along_to_other_pages(visit, tmp_path):
     assert page.locator(".interp-sight").count() == 0
 
 
+@pytest.mark.slow
 def test_the_value_under_the_pointer(visit, default_model):
     page = visit(**{"class": "tiger cat"})
     found = interp.explain(default_model, SAMPLES / "cat_and_coffee.jpg", "tiger cat")
@@ -203,6 +205,7 @@ def test_the_value_under_the_pointer(visit, default_model):
     assert told == f"{found.values.max():#.3g} in cell {row + 1}, {column + 1} of 56×56"
 
 
+@pytest.mark.slow
 def test_what_the_browser_shows_is_the_overlay(visit, default_model):
     page = visit(**{"class": "tiger cat", "opacity": "0.5"})
     shot = Image.open(io.BytesIO(page.locator(".st-key-map .frame").screenshot())).convert("RGB")
@@ -212,6 +215,7 @@ def test_what_the_browser_shows_is_the_overlay(visit, default_model):
     assert np.abs(np.asarray(shot, float)[inner] - np.asarray(wanted, float)[inner]).mean() < 4
 
 
+@pytest.mark.slow
 def test_before_and_after(visit):
     page = visit(mode="split")
     slider = page.locator(".st-key-map input[type=range]")
@@ -227,6 +231,7 @@ def test_before_and_after(visit):
     assert float(slider.input_value()) == pytest.approx(0.75, abs=0.02)
 
 
+@pytest.mark.slow
 def test_three_panels_stand_side_by_side(visit):
     page = visit(mode="three")
     page.locator(".st-key-map .frame").nth(2).wait_for()
@@ -240,6 +245,7 @@ def test_three_panels_stand_side_by_side(visit):
     assert len(zoomed) == 1  # linked
 
 
+@pytest.mark.slow
 def test_a_thing_that_was_clicked_and_what_the_skips_are_worth_for_it(visit):
     shown = visit("segmentation", model="runs/street")
     shown.locator(".st-key-segmentation .frame").first.click()
@@ -262,6 +268,7 @@ def test_a_thing_that_was_clicked_and_what_the_skips_are_worth_for_it(visit):
         assert made.height > made.width > 1000
 
 
+@pytest.mark.slow
 def test_by_keyboard_alone(visit):
     page = visit()
     button = page.locator(".st-key-bars button", has_text="tiger cat")
@@ -279,6 +286,7 @@ def test_by_keyboard_alone(visit):
     assert "scale(1)" in page.locator(".st-key-map .layers").get_attribute("style")
 
 
+@pytest.mark.slow
 def test_opacity_asks_nothing_of_the_network(visit):
     page = visit()
     before = page.locator(".st-key-map img.over").get_attribute("src")
@@ -291,7 +299,13 @@ def test_opacity_asks_nothing_of_the_network(visit):
 
 
 @pytest.mark.parametrize(("language", "width"), [("en", 1440), ("zh", 390)])
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.name, marks=() if page.name in ("look", "report") else pytest.mark.slow)
+        for page in PAGES
+    ],
+)
 def test_every_page_fits_and_has_words_for_its_pictures(visit, page, language, width):
     shown = visit("" if page is PAGES[0] else page.name, width=width, height=900, lang=language)
     title = page.title if language == "en" else chinese()[page.title]
@@ -306,9 +320,9 @@ def test_every_page_fits_and_has_words_for_its_pictures(visit, page, language, w
 @pytest.mark.parametrize(
     ("page", "query", "button"),
     [
-        ("style", {"style_steps": "512"}, "Make the picture"),
+        pytest.param("style", {"style_steps": "512"}, "Make the picture", marks=pytest.mark.slow),
         ("report", {"method": "score-cam"}, "Write the report"),
-        ("", {"method": "smoothgrad(samples=2000)"}, "Make the map"),
+        pytest.param("", {"method": "smoothgrad(samples=2000)"}, "Make the map", marks=pytest.mark.slow),
     ],
 )
 def test_long_work_can_be_cancelled_and_begun_again(visit, page, query, button):
@@ -334,6 +348,7 @@ def test_chinese_and_a_phone(visit):
         assert english not in letters
 
 
+@pytest.mark.slow
 def test_a_phone_sees_the_map_as_wide_as_itself(visit):
     page = visit(width=390, height=844)
     box = page.locator(".st-key-map .frame").bounding_box()
@@ -341,6 +356,7 @@ def test_a_phone_sees_the_map_as_wide_as_itself(visit):
     assert box["x"] >= 0
 
 
+@pytest.mark.slow
 def test_ten_at_once_get_their_own(browser):
     """Each of ten sessions gets bit for bit what it gets alone, and the network stays as it was."""
     asked = questions(0)

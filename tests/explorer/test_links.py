@@ -23,6 +23,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_link_opens_the_same_view():
     first = opened("look", picture="cat.jpg")
     first.selectbox(key="class").set_value("tabby")
@@ -105,6 +106,7 @@ def test_settings_stay_when_the_language_changes():
     assert dict(page.query_params)["lang"] in ("zh", ["zh"])
 
 
+@pytest.mark.slow
 @given(text=values.text(max_size=40))
 def test_any_text_is_a_place_or_none(text):
     place = Picked.read(text)

@@ -149,6 +149,7 @@ def test_method_that_cannot_work_is_an_empty_cell_and_the_others_are_drawn(seen)
     assert "全局平均池化" in seen["rows"][0][0].words
 
 
+@pytest.mark.slow
 def test_refusals_are_found_once_and_not_again(monkeypatch):
     compare_maps._known.clear()
     calls = []
@@ -345,6 +346,7 @@ def test_npz_has_all_raw_maps(default_model):
         np.testing.assert_array_equal(arrays[name], alone.values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("across", ["method", "class"])
 def test_python_and_command_make_the_picture_of_the_page(seen, tmp_path, monkeypatch, across):
     saved = []

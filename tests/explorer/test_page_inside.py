@@ -258,6 +258,7 @@ def test_tables_are_written_read_sized_and_changed():
     assert inside_kernel.read("1 2; 3 4") is None
 
 
+@pytest.mark.slow
 def test_a_channel_is_found_out_about_and_a_picture_is_made_for_it(model, three):
     app = opened("inside", picture="cat.jpg", inside="one", inside_channel="5", inside_steps="16")
     assert "Goes through 3 pictures" in words(app)
@@ -278,6 +279,7 @@ def test_a_channel_is_found_out_about_and_a_picture_is_made_for_it(model, three)
     assert "channel_report(model, examples, 5, steps=16)" in code(app, "python")
 
 
+@pytest.mark.slow
 def test_another_channel_of_the_layer_needs_no_other_pass_over_the_pictures(three, monkeypatch):
     app = opened("inside", picture="cat.jpg", inside="one", inside_channel="6")
     press(app, "begin-inside-report")
@@ -352,6 +354,7 @@ def test_the_dashed_line_and_the_tiles_stay_inside_the_picture(model):
     assert not drawn[20:30, 10:80].any()
 
 
+@pytest.mark.slow
 def test_a_u_net_has_all_views(unet):
     app = opened("inside", model=unet, inside_order="class")
     assert "where it is predicted" in words(app)

@@ -33,6 +33,7 @@ def _at_the_top(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture", SAMPLES, ids=lambda path: path.stem)
 def test_every_sample_opens(picture, default_model):
     page = opened("look", picture=picture.name)
@@ -40,6 +41,7 @@ def test_every_sample_opens(picture, default_model):
     assert f"<b>{best.name}</b>" in words(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [m.name for m in methods() if "classification" in m.tasks])
 def test_every_method_is_there_by_itself(method):
     page = opened("look", check=False, method=method)
@@ -167,6 +169,7 @@ def test_classes_of_one_name_are_asked_for_by_index(default_model):
     assert "target=134" in page.code[0].value
 
 
+@pytest.mark.slow
 def test_what_is_offered_does_not_write_over_the_picture(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.open(ROOT / "sample_images/cat.jpg").save("mine.png")

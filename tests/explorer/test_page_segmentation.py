@@ -65,6 +65,7 @@ def captions(page):
     return "\n".join(each.value for each in page.caption)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "said"), [("en", "Click a pixel or drag a box"), ("zh", "点击一个像素或拖出一个框")]
 )
@@ -86,6 +87,7 @@ def test_without_a_place_the_largest_region_is_asked_as_in_the_api(street, place
     assert plain(found.caption) in captions(page)
 
 
+@pytest.mark.slow
 def test_a_pixel_is_answered_with_the_numbers_of_the_api(street, place):
     page = page_of(
         street, **{"place": "0.5,0.25", "class": "car", "method": "hires-cam", "layer": "layers.5"}
@@ -139,6 +141,7 @@ def test_context_share_counts_cells_by_their_area():
     assert context_share(np.float32([[1.0, 2.0, 3.0]]), region) == pytest.approx(1 - 6 / 32)
 
 
+@pytest.mark.slow
 def test_a_press_on_the_legend_asks_where_the_class_is_predicted(street):
     page = page_of(street, place="0.5,0.5")
     assert "At this pixel" in words(page)
@@ -150,6 +153,7 @@ def test_a_press_on_the_legend_asks_where_the_class_is_predicted(street):
     assert "--region predicted --class sky" in page.code[1].value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [
@@ -169,6 +173,7 @@ def test_python_and_command_make_the_same_picture(street, tmp_path, monkeypatch,
     assert Path("a.png").read_bytes() == Path("explanations/a.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_map_of_the_page_is_that_of_its_python(street, place):
     page = page_of(street, place="0.4,0.6", **{"class": "car"})
     sample = opened_sample(str(place / "pictures" / "a.png"))
@@ -202,6 +207,7 @@ def test_every_level_is_on_offer_and_the_bottleneck_comes_first(street):
     assert plain(f"Decoder 1 48×64 · {found.layers[-1]}") in slider.options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [m.name for m in methods() if "segmentation" in m.tasks])
 def test_every_method_answers_or_says_why_not(street, method):
     page = opened("segmentation", check=False, model=street, method=method, place="0.5,0.5")
@@ -214,6 +220,7 @@ def test_every_method_answers_or_says_why_not(street, method):
         assert page.code or page.button(key="begin-segmentation")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shows", ["activation", "map"])
 def test_the_u_is_drawn_with_activations_or_with_the_map(street, shows):
     page = page_of(street, u_shows=shows)
@@ -249,6 +256,7 @@ def test_what_a_map_is_about_is_said_in_chinese(street, seen, asked, said):
     assert said in html.unescape("".join(each.value for each in page.get("html")))  # the strip on top
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shows", ["activation", "map"])
 def test_the_u_has_english_words_on_an_english_page_only(street, monkeypatch, shows):
     drawn = []
@@ -284,6 +292,7 @@ def test_another_picture_forgets_the_place(street):
     assert "At this pixel" not in words(page)
 
 
+@pytest.mark.slow
 def test_a_class_that_is_nowhere_is_a_sentence_and_may_be_asked_at_a_place(street, tmp_path, monkeypatch):
     model = interp.load(street)
     biases = [value for value in model.module.parameters() if value.shape == (3,)]
@@ -302,6 +311,7 @@ def test_a_broken_place_in_a_link_is_no_place(street, broken):
     assert "Where it predicts" in words(page_of(street, place=broken))
 
 
+@pytest.mark.slow
 def test_another_network_is_pointed_to_a_segmentation_and_opens_it(place, street):
     pets = str(save_classifier(place / "runs" / "pets"))
     forget()
@@ -325,6 +335,7 @@ def test_without_a_segmentation_it_says_how_to_train_one(tmp_path, monkeypatch):
     assert f"interp train segmentation FOLDER --out {tmp_path}/streets" in page.code[0].value
 
 
+@pytest.mark.slow
 def test_a_place_that_the_network_does_not_see_is_a_sentence(tmp_path, place, monkeypatch, street):
     about = Path(save_segmenter(tmp_path / "runs" / "crop")) / "model.json"
     said = json.loads(about.read_text())

@@ -110,6 +110,7 @@ ASKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ASKED, ids=lambda query: "-".join(query.values()))
 def test_every_region_is_the_same_as_python_as_command_and_as_link(
     street, place, tmp_path, monkeypatch, query
@@ -143,6 +144,7 @@ def test_a_link_to_what_is_not_there_asks_the_usual(street):
     assert "border(interp.targets.where_predicted(), 'inner', 3)" in page.code[0].value
 
 
+@pytest.mark.slow
 def test_a_mask_of_ones_own_is_the_ground_truth_of_its_picture_alone(street, place, tmp_path):
     sample = opened_sample(place / "pictures" / "b.png")
     page = page_of(street, picture="b.png")
@@ -222,6 +224,7 @@ def test_the_table_says_what_skips_of_says(street, place):
     assert cells == [cell for row in wanted for cell in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [
@@ -266,6 +269,7 @@ def sharper(place):
     return str(place / "runs" / "sharper")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "said"),
     [

@@ -112,6 +112,7 @@ def test_neighbours_of_a_channel_are_the_nearest_by_cosine(pair):
     assert f"cat\\.jpg: **{best}** ({float(values[best]):.2f})" in words(app)
 
 
+@pytest.mark.slow
 def test_nearest_samples_are_those_of_the_package(model, monkeypatch, capsys):
     forget()
     app = opened("style", picture="cat.jpg")
@@ -134,6 +135,7 @@ def alternative_texts(app):
     return [image.alt for each in app.get("image") for image in each.proto.imgs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["style", "caricature", "inversion"])
 def test_painting_is_that_of_the_package(model, kind):
     forget()
@@ -148,6 +150,7 @@ def test_painting_is_that_of_the_package(model, kind):
     assert any("invert" in each.value and f"kind='{kind}'" in each.value for each in app.code)
 
 
+@pytest.mark.slow
 def test_code_and_command_of_the_page_make_its_files(tmp_path, pair, monkeypatch, capsys):
     app = opened("style", picture="cat.jpg", style_with="coffee.jpg")
     (tmp_path / "sample_images").symlink_to(Path("sample_images").resolve())
@@ -199,6 +202,7 @@ def test_folder_with_one_sample_has_no_nearest_ones(tmp_path, monkeypatch):
     assert "Which samples have the nearest style?" not in words(opened("style"))
 
 
+@pytest.mark.slow
 def test_broken_sample_spoils_neither_the_page_nor_the_nearest_ones(tmp_path, monkeypatch):
     for name in ("cat.jpg", "coffee.jpg"):
         (tmp_path / name).write_bytes((Path("sample_images") / name).read_bytes())

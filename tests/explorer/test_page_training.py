@@ -362,6 +362,7 @@ def test_look_into_it_opens_the_page_with_this_network(runs, monkeypatch, recipe
     assert app.session_state["model"] == str(runs / "one")
 
 
+@pytest.mark.slow
 def test_odd_stages_and_times_are_left_out_and_said(runs):
     write_run(runs / "one", epochs=2)
     config = json.loads((runs / "one" / "config.json").read_text())

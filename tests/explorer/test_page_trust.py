@@ -26,6 +26,7 @@ def _at_the_top(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.slow
 def test_a_map_that_stands_up_is_told_so_with_its_reasons():
     said = words(opened("trust", picture=CAT))
     assert "interp-verdict holds" in said
@@ -42,6 +43,7 @@ def test_a_map_that_stands_up_is_told_so_with_its_reasons():
     assert "interp.trust(explanation)" in said
 
 
+@pytest.mark.slow
 def test_a_map_that_needs_no_weights_is_not_to_be_believed_in_both_languages():
     page = opened("trust", picture=CAT, method="eigen-cam")
     assert "interp-verdict fails" in words(page)
@@ -93,6 +95,7 @@ def case():
     return Case(Sight(picture, network), None, shown)
 
 
+@pytest.mark.slow
 def test_the_film_has_the_curves_of_the_metrics(case, default_model):
     run = own(case)
     asked = interp.explain(default_model, ROOT / "sample_images" / CAT, method="grad-cam")

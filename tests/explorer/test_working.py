@@ -63,6 +63,7 @@ def test_another_question_waits_for_another_press(app):
     assert page.markdown[0].value == "result of 0"
 
 
+@pytest.mark.slow
 def test_a_failure_gives_its_place_back_and_does_not_begin_again(app):
     for _ in range(threading.active_count() + 4):
         page = app("fails")
@@ -73,6 +74,7 @@ def test_a_failure_gives_its_place_back_and_does_not_begin_again(app):
     assert len(page.session_state["calls"]) == 1
 
 
+@pytest.mark.slow
 def test_cancelled_work_gives_its_place_back(app):
     for _ in range(threading.active_count() + 4):
         page = app("stops")

@@ -205,6 +205,7 @@ def test_a_u_net_is_asked_for_its_largest_region():
     assert footprint(model.module) == before
 
 
+@pytest.mark.slow
 def test_a_network_of_our_own_u_nets():
     from interp.models.networks import UNetNetwork
 

@@ -46,6 +46,7 @@ def test_by_default_at_the_last_activation_of_each_grid(model):
     assert found.grams["relu@1"].shape == (1, 6, 6)
 
 
+@pytest.mark.slow
 def test_the_blocks_of_vgg():
     vgg = interp.load("torchvision:vgg16_bn", weights=None, preprocess=HALF)
     found = style(vgg, picture(1))

@@ -49,6 +49,7 @@ def agreement(pictures: torch.Tensor, kernel: torch.Tensor) -> float:
     return float(kernel.abs()[right].sum() / kernel.abs().sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels_in", [1, 3])
 @pytest.mark.parametrize("basis", ["fourier", "pixels"])
 def test_what_a_linear_filter_likes_is_the_filter(channels_in, basis):

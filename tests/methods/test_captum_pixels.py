@@ -694,6 +694,7 @@ def test_notes_of_a_batch_stand_with_their_picture():
         assert rows[row][0].startswith(f"Σ {float(total):.3g}"[:5])
 
 
+@pytest.mark.slow
 def test_captum_is_imported_when_it_is_needed():
     code = "import sys, interp.methods as m; print(m.get('deep-lift').title, 'captum' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

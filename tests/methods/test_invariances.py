@@ -330,6 +330,7 @@ def test_a_target_beside_the_layer_is_said_in_words():
         attribute(model, inputs_for(model, 1), lambda out: torch.ones(len(out)), ["grad-cam"], ["act"])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 13), st.integers(2, 13), st.integers(1, 6), st.integers(1, 5), st.integers(1, 3))
 def test_all_methods_on_the_default_layer_of_tiny_nets(height, width, channels, classes, batch):

@@ -284,6 +284,7 @@ def test_wrapped_networks_are_what_is_in_them(wrap):
     assert torch.equal(attribute(model, inputs(), 1, ["grad-cam"]).maps[0, "0", "grad-cam"], *wanted.values())
 
 
+@pytest.mark.slow
 def test_compiled_in_place():
     net = plain()
     net.compile(backend="eager")

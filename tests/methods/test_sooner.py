@@ -80,6 +80,7 @@ def test_bfloat16_is_near(model, made):
     assert torch.corrcoef(torch.stack([coarse.flatten(), plain.flatten()]))[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_a_copy_is_made_where_it_pays(model, made):
     mapped(model, "rise(masks=16)")
     mapped(model, "grad-cam(augment=True)")
@@ -97,6 +98,7 @@ def test_a_copy_is_made_where_it_pays(model, made):
     assert len(made) == 2, "one copy for all pictures, targets and methods of a call"
 
 
+@pytest.mark.slow
 def test_weights_that_change_are_seen(model):
     before = mapped(model, "occlusion")
     with torch.no_grad():

@@ -79,7 +79,6 @@ def assert_pairs_agree(model, pictures, target, layer, methods, beside=BESIDE):
 
 
 @pytest.mark.usefixtures("_switch_often")
-@pytest.mark.slow
 def test_every_method_on_a_classifier():
     model = model_of(Block(), size=(16, 16))
     assert_pairs_agree(model, [inputs_for(model, 1, seed) for seed in (1, 2)], 2, "layer", GENERAL)
@@ -138,6 +137,7 @@ def test_weights_that_change_between_calls_are_seen():
     torch.testing.assert_close(after, 2 * before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_switch_often")
 @pytest.mark.parametrize("bend", [nn.Softplus, nn.Hardsigmoid])  # the latter has no second gradient
 def test_layers_that_are_differentiated_one_by_one(bend):

@@ -43,6 +43,7 @@ def test_a_folder_becomes_a_table_with_an_answer(pictures, tmp_path):
     assert {row["metric"] for row in told["summary"]} == {"mean rank", "deletion(steps=2)", "sparseness"}
 
 
+@pytest.mark.slow
 def test_pictures_that_fail_are_named_and_counted(pictures, tmp_path):
     (pictures / "broken.jpg").write_bytes(b"")
     done = command("evaluate", pictures, *QUICK, "--out", tmp_path / "out")

@@ -92,6 +92,7 @@ def test_a_network_of_one_size_cannot_play():
         grid_game(model_of(Colours((6, 6)), size=(6, 6)), pictures())
 
 
+@pytest.mark.slow
 def test_the_default_network_finds_its_pictures(default_model):
     names = ["cat.jpg", "rocket.jpg", "coffee.jpg", "cameraman.jpg"]
     files = [SAMPLES / name for name in names if (SAMPLES / name).exists()]
@@ -167,6 +168,7 @@ def test_a_layer_without_places_is_refused():
         disconnected(model_of(Colours(), size=(6, 6)), 2, (0, 1, 2, 3), "head")
 
 
+@pytest.mark.slow
 def test_on_its_own_picture_a_map_is_that_of_the_picture_alone(default_model):
     files = [SAMPLES / name for name in ("cat.jpg", "rocket.jpg", "coffee.jpg", "cameraman.jpg")]
     for method in ("saliency", "hires-cam"):

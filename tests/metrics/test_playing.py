@@ -68,6 +68,7 @@ def test_the_work_says_how_far_it_is(model, folder):
     assert shares[-1] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_ranking_and_json():
     asked = [SAMPLES, "--sure", "0.2", "--grids", "1", "--disconnected", "--method", "random"]
     asked += ["--method", "hires-cam", "--method", "fullgrad"]

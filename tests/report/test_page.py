@@ -157,6 +157,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
     """Rows come from a generator; ten times as many need no more than a few numbers more."""
     monkeypatch.setattr(page_table, "ROWS", 256)

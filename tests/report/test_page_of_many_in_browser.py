@@ -21,10 +21,7 @@ COUNT = 1000
 GOOD = [number for number in range(COUNT) if number % 100 != 99]
 WRONG = [number for number in GOOD if number % 10 == 0]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +75,7 @@ def numbers(page):
     return page.evaluate("[...document.querySelectorAll('.card')].map(card => Number(card.dataset.row))")
 
 
+@pytest.mark.slow
 def test_a_page_has_fifty_cards_and_the_last_is_reached(page, many):
     opened(page, many)
     assert found(page) == (GOOD, "990 of 990 pictures")
@@ -97,6 +95,7 @@ def test_a_page_has_fifty_cards_and_the_last_is_reached(page, many):
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_only_what_is_looked_at_is_loaded(page, many):
     asked = []
     page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
@@ -162,6 +161,7 @@ def test_classes_are_found_by_name_and_by_what_they_are(page, many):
     assert all("predicted" in label for _, label in options[:7])
 
 
+@pytest.mark.slow
 def test_names_are_searched_in_all_pieces(page, many):
     opened(page, many)
     page.fill("#find", "PICTURE 007")
@@ -216,6 +216,7 @@ def test_what_python_put_into_the_table_arrives(page, many):
     assert np.abs(sure - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_a_missing_piece_is_said_where_it_is_missing(page, many, tmp_path):
     shutil.copytree(many, tmp_path / "copy")
     (tmp_path / "copy/data/part-00001.js").unlink()
@@ -230,6 +231,7 @@ def test_a_missing_piece_is_said_where_it_is_missing(page, many, tmp_path):
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028\"'"
 
 
+@pytest.mark.slow
 def test_names_that_are_markup_are_shown(page, tmp_path):
     def named():
         for number in range(300):
@@ -249,6 +251,7 @@ def test_names_that_are_markup_are_shown(page, tmp_path):
     assert page.problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["", "#view=grid"])
 @pytest.mark.parametrize("width", [320, 390])
 def test_a_phone_scrolls_one_way_only(browser, many, width, view):

@@ -60,6 +60,7 @@ def test_maps_of_other_ranks_have_their_class_in_the_name(report, tmp_path):
     assert made.small == 2  # though the small copy stands in the row of rank 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["", "maps.parquet", "maps.parquet/part-00001.parquet"])
 def test_a_report_its_maps_or_one_part(report, tmp_path, place):
     made = render(report / place, "rank = 0", out=tmp_path / "out", limit=None)

@@ -51,6 +51,7 @@ def finished(model, tmp_path_factory):
     return report, folder, ticks
 
 
+@pytest.mark.slow
 def test_every_picture_is_explained_and_every_failure_named(finished):
     report, folder, ticks = finished
     assert report.pictures == len(find_pictures(folder)) == 12
@@ -115,6 +116,7 @@ def test_classes_asked_for_come_first(model, pictures, tmp_path):
     assert len(rows) == 3 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_batch_size_changes_nothing(model, pictures, tmp_path, batch_size):
     def maps(size):

@@ -319,6 +319,7 @@ def test_memory_does_not_grow_with_the_pictures(model, tmp_path, monkeypatch):
     assert 4 <= most <= 16
 
 
+@pytest.mark.slow
 def test_the_command_shares_the_work_out(saved, model, folder, tmp_path):
     out = tmp_path / "out"
     words = [sys.executable, "-m", "interp", "report", str(folder), "-r", "--out", str(out), "--top", "2"]

@@ -131,6 +131,7 @@ def test_no_stage_at_all_is_named(make):
         make("classifier", stages=())
 
 
+@pytest.mark.slow
 def test_pictures_whose_last_grid_is_one_position_have_heat_of_the_stages_before(make, tmp_path):
     train(make("classifier", stages=(Stage("tiny", 1, 1e-3, 16, batch=6),)), tmp_path / "run")
     assert interp.load(tmp_path / "run").preprocess.size == (16, 16)

@@ -70,6 +70,7 @@ def joined(make, tmp_path_factory):
     return seen.steps, kept, rows, folder
 
 
+@pytest.mark.slow
 def test_the_critic_learns_at_its_own_rate_and_the_rate_comes_back(joined):
     steps, kept, _, _ = joined
     assert {step["rate"] for step in steps if step["generator"]} == {1.3e-4}
@@ -116,7 +117,6 @@ def test_the_switch_is_at_the_threshold(joined):
             assert now["generator"] == (not before["generator"] and before["loss"] < 0.9)
 
 
-@pytest.mark.slow
 def test_an_uneven_rate_resumes_to_the_last_digit(make, tmp_path):
 
     from interp.training.recipe import Silent
@@ -150,6 +150,7 @@ def test_a_critic_that_learns_again_sees_what_the_generator_makes_now(make, tmp_
     assert all((again / path.name).read_bytes() != path.read_bytes() for path in first.iterdir())
 
 
+@pytest.mark.slow
 def test_generations_are_what_the_generator_makes(make, finished, pairs):
     folder = finished("gan")
     recipe = make("gan")

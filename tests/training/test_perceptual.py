@@ -78,6 +78,7 @@ def test_it_is_the_formula(base, distance, normalise):
     torch.testing.assert_close(sum(loss.last.values()), loss(x, y))
 
 
+@pytest.mark.slow
 def test_on_vgg16_bn_the_layers_are_the_courses():
     model = interp.load("torchvision:vgg16_bn", weights=None)
     x, y = pair(48, count=1)

@@ -74,6 +74,7 @@ def test_the_same_seed_gives_the_same_and_another_something_else(make, finished,
     assert history != expected_history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["classifier", pytest.param("superres", marks=pytest.mark.slow)])
 def test_a_recipe_used_twice_begins_anew(make, finished, name, tmp_path):
     recipe = make(name)
@@ -88,6 +89,7 @@ def test_workers_change_nothing(make, finished, tmp_path):
     assert_same_end(tmp_path / "classifier", finished("classifier"))
 
 
+@pytest.mark.slow
 def test_the_caller_is_left_alone(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
@@ -116,6 +118,7 @@ def test_the_caller_is_left_alone(make, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"rates", "run"}
 
 
+@pytest.mark.slow
 def test_a_search_for_a_rate_trains_nothing(make, finished, tmp_path):
     recipe = make("classifier")
     found, figure = search_rate(recipe, tmp_path / "run" / "classifier")
@@ -141,6 +144,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(make, tmp_path):
     assert not (tmp_path / "run" / "model.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flat", [True, False])
 @pytest.mark.parametrize(("low", "first"), [(1e-4, 1e-4), (None, 1e-3)])
 def test_rates_of_the_layer_groups(make, flat, low, first, tmp_path):
@@ -177,6 +181,7 @@ def _Rates(seen):  # noqa: N802 - makes a callback
     return Rates()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("name", ["classifier", "segmentation"])
 def test_a_frozen_body_learns_in_its_batch_norms_at_most_and_then_whole(make, name, keep, tmp_path):

@@ -43,8 +43,9 @@ def resumed_after_every_stop(make, name, folder):
     return trained.folder
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name", [name if name == "classifier" else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
+)
 def test_stopped_after_every_epoch(make, finished, name, tmp_path):
     assert_same_end(resumed_after_every_stop(make, name, tmp_path / name), finished(name))
 
@@ -81,6 +82,7 @@ def test_the_same_recipe_may_go_on_after_an_interruption(make, finished, tmp_pat
     assert_same_end(tmp_path / "classifier", finished("classifier"))
 
 
+@pytest.mark.slow
 def test_what_others_did_before_and_between_does_not_matter(make, finished, tmp_path):
     random.seed(1)
     np.random.seed(2)

@@ -55,6 +55,7 @@ def test_small_poor_pictures_are_brought_to_their_partners_place(make, pairs, tm
     assert inputs.shape == targets.shape == (3, 3, 32, 32)
 
 
+@pytest.mark.slow
 def test_the_perceptual_loss_compares_in_zero_to_one(make):
     recipe = make("superres")
     preprocess = recipe.preprocess(recipe.stages[0])

@@ -61,6 +61,7 @@ def spoilt(labelled, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_plain_lines_where_there_is_no_terminal(run, labelled, tmp_path):
     out = tmp_path / "run"
     stages = ["--stage", "epochs=2 lr=1e-2 size=32 batch=6 frozen"]
@@ -85,6 +86,7 @@ def test_plain_lines_where_there_is_no_terminal(run, labelled, tmp_path):
     assert interp.load(out).labels.names == ("blue", "green", "red")
 
 
+@pytest.mark.slow
 def test_bad_pictures_are_said_all_at_once_before_training(refused, run, spoilt, tmp_path):
     said = refused("train", "classifier", spoilt, "--out", tmp_path / "run", *TINY)
     assert said.startswith(f"the data in {spoilt} has problems: 3 pictures cannot be read (")
@@ -98,6 +100,7 @@ def test_bad_pictures_are_said_all_at_once_before_training(refused, run, spoilt,
     assert '"pictures": 21' in (tmp_path / "run" / "config.json").read_text()
 
 
+@pytest.mark.slow
 def test_bad_masks_are_said_all_at_once(refused, run, masked, tmp_path):
     folder = tmp_path / "masks"
     shutil.copytree(masked, folder)
@@ -146,6 +149,7 @@ def test_folders_that_cannot_be_trained_on(refused, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_there(refused, run, labelled, tmp_path):
     out = ["--out", tmp_path / "run", *TINY]
     assert run("train", "classifier", labelled, *out)[0] == 0
@@ -216,6 +220,7 @@ def test_a_loss_that_is_no_number_is_said(refused, pairs, tmp_path):
     assert re.fullmatch(pattern, said)
 
 
+@pytest.mark.slow
 def test_the_search_for_a_rate_draws_and_trains_nothing(run, labelled, tmp_path):
     code, out, err = run("train", "classifier", labelled, "--out", tmp_path / "run", "--find-lr", *TINY)
     assert code == 0, err

@@ -99,7 +99,9 @@ def test_gram_figures_refuse():
             gram_figure([[np.eye(2)]], **arguments)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 12, 30])
+@pytest.mark.parametrize(
+    "count", [1, 2, 5, *(pytest.param(count, marks=pytest.mark.slow) for count in (12, 30))]
+)
 @pytest.mark.parametrize("views", [True, False])
 def test_distances_fit_the_page(count, views):
     values = np.random.default_rng(0).uniform(size=(6, count, count))

@@ -99,6 +99,7 @@ def test_the_legend_has_only_what_occurs() -> None:
     assert (wrong == MISTAKE).all(axis=-1).sum() == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 37])
 @pytest.mark.parametrize("name", ["x", LONG])
 @pytest.mark.parametrize("shape", [(20, 20), (5, 200), (200, 5)])

@@ -54,6 +54,7 @@ def test_above_40_classes_the_worst_pairs_are_listed_instead_of_numbers() -> Non
     assert said.index("4×") > first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 3, 37, 60])
 @pytest.mark.parametrize("name", ["a", LONG])
 def test_no_word_of_a_matrix_leaves_the_figure(classes: int, name: str) -> None:
@@ -91,6 +92,7 @@ def test_bars_are_sorted_and_what_is_absent_stands_last() -> None:
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.9, 0.2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [[1.0], [np.nan], [0.0] * 3, [-2.0, 3.0], [-1.0], np.arange(100) - 20.0])
 @pytest.mark.parametrize("reference", [None, -1.0, 0.5, np.nan])
 def test_no_word_of_bars_leaves_the_figure(values, reference) -> None:

@@ -64,6 +64,7 @@ def test_empty_places_and_short_rows_stay_empty() -> None:
     assert len(boxes(figure)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [1, 3, 16])
 @pytest.mark.parametrize("shape", [(64, 64), (5, 400), (400, 5)])
 def test_no_word_of_a_grid_leaves_the_figure(columns: int, shape: tuple[int, int]) -> None:
