@@ -21,6 +21,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_channel_has_its_page_and_the_examples_are_kept(saved, folder, tmp_path):
     asked = (
         "channel",
@@ -72,6 +73,7 @@ def test_a_channel_that_is_not_there_is_named_before_anything_is_drawn(saved, fo
     assert not list((tmp_path / LAYER).glob("*.png"))
 
 
+@pytest.mark.slow
 def test_pictures_are_inverted_and_a_broken_one_is_named(saved, folder, tmp_path):
     asked = ("--model", saved, "--layer", LAYER, "--steps", "2", "--out", tmp_path)
     done = interp("invert", folder / "a.png", folder / "broken.png", *asked, "--kind", "caricature")

@@ -137,6 +137,7 @@ def test_listings_are_tables_and_json():
     assert "grad-cam-plus-plus" in interp("methods").stdout
 
 
+@pytest.mark.slow
 def test_convert_makes_a_folder_of_a_trusted_pickle(tmp_path):
     import torch
     from torchvision.models import resnet18

@@ -51,6 +51,7 @@ def test_stages_are_averaged_as_asked(tmp_path):
     assert "--average median: give one of abs, mean, l2." in complaints
 
 
+@pytest.mark.slow
 def test_layers_by_class_of_pictures_with_one_name(tmp_path):
     folder, out = tmp_path / "other", tmp_path / "out"
     folder.mkdir()
@@ -64,6 +65,7 @@ def test_layers_by_class_of_pictures_with_one_name(tmp_path):
     assert said.count("blocks.4, 112 × 14 × 14, for tiger cat: #") == 2
 
 
+@pytest.mark.slow
 def test_kernels_by_name_and_by_numbers(tmp_path):
     tiny = tmp_path / "tiny.png"
     Image.new("RGB", (1, 1)).save(tiny)
@@ -97,6 +99,7 @@ def test_what_does_not_go_together_is_said_before_anything_is_written(arguments,
     assert not (tmp_path / "out").exists() or not written(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_what_a_position_sees_is_drawn_for_a_clicked_pixel(tmp_path):
     saved = save_classifier(tmp_path / "pets")
     code, out, _ = features(

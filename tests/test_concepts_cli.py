@@ -41,6 +41,7 @@ def test_a_folder_on_a_picture(cats, tmp_path):
     assert (tmp_path / "two.png").exists()
 
 
+@pytest.mark.slow
 def test_a_class(cats, tmp_path):
     done = run(cats, "--class", "tiger cat", "--all", "--count", 2, "--out", tmp_path / "class.png")
     assert done.exit_code == 0, done.output
@@ -60,6 +61,7 @@ def test_options_that_do_not_go_together(arguments, words):
         raise run(*arguments).exception
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_there_gets_the_figure(tmp_path):
     done = run(SAMPLES / "cat.jpg", "--count", 2, "--out", tmp_path)
     assert done.exit_code == 0, done.output
@@ -74,6 +76,7 @@ def test_an_ending_that_is_none_is_said_before_the_work(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_nothing_half_written_stays(tmp_path, monkeypatch):
     def full(self, part, **_):
         part.write(b"half")

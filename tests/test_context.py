@@ -194,6 +194,7 @@ def test_where_nothing_is_drawn_nothing_is_said(segmenter, picture):
         assert (each.asked_context is None) == (each.scale.verdict is not None)
 
 
+@pytest.mark.slow
 def test_the_command_says_the_context(tmp_path):
     folder = save_segmenter(tmp_path / "street")
     picture = save_noise(tmp_path, "a") / "a.png"

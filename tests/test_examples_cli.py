@@ -36,6 +36,7 @@ def test_a_figure_and_a_file_that_is_opened_the_next_time(saved, folder, tmp_pat
     assert (tmp_path / f"{'-'.join(map(str, kept.strongest()))}.png").exists()
 
 
+@pytest.mark.slow
 def test_other_settings_and_unknown_channels_are_refused(saved, folder, tmp_path):
     asked = ("examples", folder, "--layer", "body.layer2", "-m", saved, "--out", tmp_path)
     assert interp(*asked, "-k", "1").returncode == 0

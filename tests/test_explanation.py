@@ -140,6 +140,7 @@ def test_a_bare_module_gets_the_preprocessing_of_the_json(one, model):
     assert interp.remake(one.to_json(), model=model.module).model.preprocess == SMALL
 
 
+@pytest.mark.slow
 def test_named_and_saved_models_need_nothing(tmp_path, default_model):
     picture = noise(3, (300, 400))
     made = again(interp.explain(default_model, picture, "tiger cat", "layer-cam"))

@@ -61,6 +61,7 @@ def test_two_pictures_are_compared_as_in_python(saved, folder, tmp_path):
     assert all((out / f"{name}.png").stat().st_size for name in ("gram", "distances", "terms"))
 
 
+@pytest.mark.slow
 def test_every_pair_of_several_pictures_is_a_row(saved, folder, tmp_path):
     three = [folder / f"{name}.png" for name in "abc"]
     done = interp("gram", *three, "--model", saved, *CHOSEN, "--out", tmp_path / "out")
@@ -70,6 +71,7 @@ def test_every_pair_of_several_pictures_is_a_row(saved, folder, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["distances.png", "gram.png"]
 
 
+@pytest.mark.slow
 def test_the_nearest_of_a_folder(saved, folder, tmp_path):
     asked = (folder / "a.png", "--folder", folder, "--model", saved, *CHOSEN, "--count", "2")
     (folder / "broken.png").write_bytes(b"no picture")
@@ -110,6 +112,7 @@ def test_mistakes_are_a_sentence(saved, folder, tmp_path, monkeypatch, arguments
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_picture_does_not_stop_the_others(saved, folder, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"")

@@ -146,6 +146,7 @@ def test_wrong_sharing_gets_a_sentence(found):
         found.grid(shared="rows")
 
 
+@pytest.mark.slow
 def test_command_draws_the_same_grid(tmp_path, found):
     classes = ["--class", "tiger cat", "--class", "espresso"]
     drawn = ["--columns", "target", "--row-scale", "--method", "grad-cam"]

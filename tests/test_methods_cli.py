@@ -70,6 +70,7 @@ def test_methods_with_options_are_explained_with_a_bar_and_plain_names(tmp_path)
     assert "input · 224×224" in done.stdout
 
 
+@pytest.mark.slow
 def test_saved_map_on_the_input_is_made_again(tmp_path):
     method = "test-masks(level=0.25)"
     assert command("explain", CAT, "--method", method, "--save", "json", "-o", tmp_path).returncode == 0

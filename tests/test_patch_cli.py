@@ -74,6 +74,7 @@ def test_every_measure_from_the_command_line(asked, tmp_path):
         assert name in done.stdout
 
 
+@pytest.mark.slow
 def test_a_pixel_has_a_value_a_box_is_sharp_and_no_region_is_all_of_it(asked):
     done = interp(*asked, "-r", "40,32", "-r", "0,0,40,64")
     assert done.returncode == 0, done.stderr
@@ -106,6 +107,7 @@ def test_regions_of_classes_are_none_of_a_picture(asked, region):
     assert "sharper makes pictures: as --region, give X,Y of a pixel or LEFT,TOP,RIGHT,BOTTOM" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_picture_has_no_classes_and_other_networks_no_measures(asked, tmp_path):
     done = interp(*asked, "-r", "1,1", "-c", "road")
     assert done.returncode == 2
@@ -120,6 +122,7 @@ def other_name(task):
     return {"classification": "pets", "segmentation": "street"}[task]
 
 
+@pytest.mark.slow
 def test_a_reference_that_a_folder_has_not_stops_no_other_picture(asked, tmp_path):
     save_noise(tmp_path, "ab")
     large = tmp_path / "large"
@@ -131,6 +134,7 @@ def test_a_reference_that_a_folder_has_not_stops_no_other_picture(asked, tmp_pat
     assert (tmp_path / "out" / "a.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_patch_too_small_in_one_picture_stops_no_other(asked, folder, tmp_path):
     """A box of one pixel in a picture five times as large, where the network sees less than a pixel."""
     Image.open(asked[1]).resize((400, 320)).save(tmp_path / "large.png")

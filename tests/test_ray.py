@@ -62,6 +62,7 @@ def in_words(made):
     return str(made.table.drop_columns(["seconds"]).to_pylist())
 
 
+@pytest.mark.slow
 def test_ray_makes_the_same_bytes_and_survives_the_death_of_a_worker(model, folder, tmp_path):
     """One start of Ray for both: 15 seconds, a minute on a busy machine."""
     ray = pytest.importorskip("ray")

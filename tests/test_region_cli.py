@@ -16,6 +16,7 @@ def folder(tmp_path_factory):
     return save_segmenter(tmp_path_factory.mktemp("street"))
 
 
+@pytest.mark.slow
 def test_regions_and_classes_make_a_grid_from_one_command(folder, tmp_path):
     picture = save_noise(tmp_path, "a") / "a.png"
     asked = ["--region", "10,20", "--region", "0,0,40,64", "-c", "car", "-c", "sky"]
@@ -53,6 +54,7 @@ def test_where_a_class_is_predicted(folder, tmp_path):
     assert name in done.stdout
 
 
+@pytest.mark.slow
 def test_a_region_outside_one_picture_stops_no_other(folder, tmp_path):
     save_noise(tmp_path, "ab")
     picture = package.images.open_image(tmp_path / "b.png")
@@ -100,6 +102,7 @@ def street(folder, tmp_path):
     return ["explain", picture, "-m", folder, "--out", tmp_path / "out"]
 
 
+@pytest.mark.slow
 def test_regions_of_every_kind_from_one_command(street, folder, tmp_path):
     given = {
         f"mask:{tmp_path / 'mask.png'}": "road in the mask mask.png",
@@ -158,6 +161,7 @@ def test_what_is_no_region_of_a_kind_is_said_before_anything_runs(folder, tmp_pa
     assert said in done.stderr.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_mask_of_another_size_and_a_missing_label_map_stop_no_other_picture(street, tmp_path):
     Image.new("L", (7, 7), 255).save(tmp_path / "small.png")
     done = interp(*street, "-r", f"mask:{tmp_path / 'small.png'}")

@@ -44,6 +44,7 @@ def test_with_a_region_the_json_is_what_python_gives(folder, picture, tmp_path):
     assert (tmp_path / "u.svg").is_file()
 
 
+@pytest.mark.slow
 def test_a_ground_truth_measures_what_is_lost(folder, picture, tmp_path):
     Image.fromarray(np.zeros((64, 80), np.uint8)).save(tmp_path / "labels.png")
     asked = ["--region", "predicted", "--truth", tmp_path / "labels.png"]

@@ -48,6 +48,7 @@ def test_several_in_one_figure(visualize, tmp_path):
         assert figure.width > 300
 
 
+@pytest.mark.slow
 def test_maco_by_the_waves_of_a_folder(visualize, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -59,6 +60,7 @@ def test_maco_by_the_waves_of_a_folder(visualize, tmp_path):
     assert Image.open(own).tobytes() != Image.open(typical).tobytes()
 
 
+@pytest.mark.slow
 def test_a_broken_picture_does_not_change_the_waves_of_the_others(visualize, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()

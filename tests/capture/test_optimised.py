@@ -85,6 +85,7 @@ def test_gradients_of_the_input_are_the_same():
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_replay_of_the_copy_is_that_of_the_network():
     private, inputs = twin(built("resnet18")), pictures(side=96)
     for layer, folded in {

@@ -118,6 +118,7 @@ def test_value_that_the_method_refuses_is_a_sentence_beside_the_choice():
     assert "Take it home" in words(page)
 
 
+@pytest.mark.slow
 def test_options_are_set_by_their_own_widgets_and_back():
     page = opened("look", method="test-masks")
     checked(page.number_input(key="option-test-masks-masks").set_value(3).run())

@@ -370,6 +370,7 @@ def test_ten_at_once_get_their_own(browser):
         np.testing.assert_array_equal(values, question.alone(model), str(question))
 
 
+@pytest.mark.slow
 def test_the_film_plays_and_the_badge_leads_to_it(visit):
     page = visit(picture="cat.jpg", method="eigen-cam")
     awaited(page, page.locator(".interp-badge.fails"))

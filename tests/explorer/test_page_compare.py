@@ -69,6 +69,7 @@ def seen(monkeypatch):
     return last
 
 
+@pytest.mark.slow
 def test_page_opens_with_the_usual_methods_and_two_classes(seen, default_model):
     app = opened("compare")
     assert [cell.title for cell in seen["rows"][0]] == ["Consensus-CAM", "Grad-CAM", "LayerCAM", "EigenCAM"]
@@ -132,6 +133,7 @@ def test_row_shares_a_scale_among_methods_that_are_drawn_alike(seen):
     assert "the same colour is the same value" in words(app)
 
 
+@pytest.mark.slow
 def test_method_that_cannot_work_is_an_empty_cell_and_the_others_are_drawn(seen):
     opened("compare", compare_methods="cam,grad-cam", compare_layers=",".join(STAGES), compare_across="layer")
     parts = [title.split(" · ") for title in seen["titles"]]
@@ -260,6 +262,7 @@ def test_nothing_chosen_gets_a_sentence(seen, asked, said):
     assert not seen
 
 
+@pytest.mark.slow
 def test_all_methods_in_one_press_and_back(seen):
     app = opened("compare", compare_likeliest="1")
     buttons = {button.label: button for button in app.button}

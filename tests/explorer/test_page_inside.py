@@ -168,10 +168,12 @@ def test_settings_of_channels_change_code_and_command():
     "query",
     [
         {"inside": "channels", "inside_order": "class", "class": "tabby"},
-        {"inside": "stages", "inside_average": "l2", "inside_over": "True"},
-        {"inside": "filters"},
+        pytest.param(
+            {"inside": "stages", "inside_average": "l2", "inside_over": "True"}, marks=pytest.mark.slow
+        ),
+        pytest.param({"inside": "filters"}, marks=pytest.mark.slow),
         {"inside": "kernel", "inside_numbers": "0 1 0; 1 -4 1; 0 1 0"},
-        {"inside": "field", "inside_place": "0.3,0.4"},
+        pytest.param({"inside": "field", "inside_place": "0.3,0.4"}, marks=pytest.mark.slow),
         pytest.param({"inside": "one", "inside_channel": "3"}, marks=pytest.mark.slow),
     ],
 )
@@ -300,6 +302,7 @@ def test_a_folder_without_pictures_is_said(tmp_path, monkeypatch):
     assert any("There are no pictures in" in info.value for info in app.info)
 
 
+@pytest.mark.slow
 def test_the_field_of_a_place_is_that_of_the_package(model):
     app = opened("inside", picture="cat.jpg", inside="field", inside_place="0.3,0.4")
     picture = interp.open_image(CAT)

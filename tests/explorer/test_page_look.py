@@ -110,6 +110,7 @@ def test_no_evidence_is_said_and_not_drawn(default_model):
     assert cell.ends[0] in cell.alt
 
 
+@pytest.mark.slow
 def test_the_python_of_the_page_makes_the_picture(tmp_path, monkeypatch):
     page = opened(
         "look", **{"class": "tiger cat", "method": "layer-cam", "layer": "blocks.4", "opacity": "0.4"}

@@ -85,6 +85,7 @@ def test_report_of_the_page_is_that_of_the_package(tmp_path, few):
     assert (found.pictures, dict(found.failed)) == (written.pictures, written.failed)
 
 
+@pytest.mark.slow
 def test_press_leads_to_the_sheet_and_the_failed_ones(few):
     forget()
     app = pressed(opened("report", report_top="1"))

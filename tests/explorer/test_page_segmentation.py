@@ -118,6 +118,7 @@ def test_classes_are_drawn_where_the_network_saw_them(fit):
     np.testing.assert_array_equal(drawn, wanted)
 
 
+@pytest.mark.slow
 def test_a_box_asks_for_the_class_predicted_there_most(street, place):
     page = page_of(street, place="0.25,0.25,0.75,1.0")
     found = interp.explain(street, place / "pictures" / "a.png", targets.box(0.25, 0.25, 0.75, 1.0))
@@ -284,6 +285,7 @@ def test_nearly_all_evidence_is_not_called_all(street, monkeypatch, outside, sai
     assert f"<br>{html.escape(said)} of the positive evidence" in page
 
 
+@pytest.mark.slow
 def test_another_picture_forgets_the_place(street):
     page = page_of(street, place="0.5,0.5")
     page.selectbox(key="picture").set_value("b.png")

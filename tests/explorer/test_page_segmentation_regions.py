@@ -129,6 +129,7 @@ def test_every_region_is_the_same_as_python_as_command_and_as_link(
     assert [each.value for each in again.code] == [each.value for each in page.code]
 
 
+@pytest.mark.slow
 def test_what_is_on_offer_depends_on_the_place_and_the_ground_truth(street, place):
     point, box = Picked(0.5, 0.5, 0.5, 0.5), Picked(0.1, 0.1, 0.5, 0.5)
     assert on_offer(None, None) == ["predicted"]
@@ -139,6 +140,7 @@ def test_what_is_on_offer_depends_on_the_place_and_the_ground_truth(street, plac
     assert offered(page_of(street)) == ["Where predicted", "Where true", "Missed", "Invented"]
 
 
+@pytest.mark.slow
 def test_a_link_to_what_is_not_there_asks_the_usual(street):
     page = page_of(street, picture="b.png", border="inner", border_px="0", region="truth")
     assert "border(interp.targets.where_predicted(), 'inner', 3)" in page.code[0].value
@@ -208,6 +210,7 @@ def test_an_outline_goes_around_the_region_where_the_network_saw_it():
     assert black[:, 9].all()
 
 
+@pytest.mark.slow
 def test_the_table_says_what_skips_of_says(street, place):
     page = page_of(street, class_="road", u_ablate="zero")
     assert "Look into the skips" in [button.label for button in page.button]
@@ -247,6 +250,7 @@ def test_the_u_as_python_and_as_command_is_the_u_of_the_page(street, tmp_path, m
     assert Path("a_u.png").read_bytes() == python
 
 
+@pytest.mark.slow
 def test_a_slow_method_is_asked_at_one_level(street):
     method = "ablation-cam"
     page = page_of(street, method=method, u_shows="map", layer="layers.5")

@@ -38,6 +38,7 @@ def code(app, kind):
     return next(each.value for each in app.code if each.language == kind and "gram" in each.value)
 
 
+@pytest.mark.slow
 def test_page_says_how_far_two_pictures_are_apart_as_the_package_does(pair):
     app = opened("style", picture="cat.jpg", style_with="coffee.jpg")
     mean = float(style_distances(pair).mean[0, 1])
@@ -47,12 +48,14 @@ def test_page_says_how_far_two_pictures_are_apart_as_the_package_does(pair):
     assert app.selectbox(key="style_layer").options == LAYERS
 
 
+@pytest.mark.slow
 def test_page_speaks_chinese():
     said = words(opened("style", picture="cat.jpg", lang="zh"))
     assert "哪些特征一起出现？" in said
     assert "Which features" not in said
 
 
+@pytest.mark.slow
 def test_same_picture_twice_has_the_same_style():
     said = words(opened("style", picture="cat.jpg", style_with="cat.jpg"))
     assert "The same style" in said
@@ -179,6 +182,7 @@ def uploaded(data):
     return app.run()
 
 
+@pytest.mark.slow
 def test_second_picture_may_be_brought_along(pair):
     buffer = io.BytesIO()
     Image.open("sample_images/coffee.jpg").save(buffer, "PNG")
@@ -237,6 +241,7 @@ def test_names_of_one_visitor_are_not_those_of_the_next(model):
     assert page.styles(network, cat, coffee).pictures == ("cat.jpg", "coffee.jpg")
 
 
+@pytest.mark.slow
 def test_failure_of_the_matrices_alone_is_a_sentence_above_the_rest(monkeypatch):
     def broken(*_args):
         raise FeatureError("this *is* broken.")

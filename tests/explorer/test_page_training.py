@@ -97,6 +97,7 @@ def test_every_recipe_has_its_page(runs, recipe):
     assert "More figures" in words(app)
 
 
+@pytest.mark.slow
 def test_newest_run_comes_first_and_a_link_opens_another(runs):
     for number, name in enumerate(("old", "new")):
         write_run(runs / name, finished=True)
@@ -108,6 +109,7 @@ def test_newest_run_comes_first_and_a_link_opens_another(runs):
     assert opened("training", training_run="../new").selectbox(key="training_run").value == "new"
 
 
+@pytest.mark.slow
 def test_run_that_goes_on_is_drawn_anew_when_it_has_written(runs):
     write_run(runs / "one", epochs=1, seconds=100.0)
     app = opened("training")

@@ -93,6 +93,7 @@ def test_what_was_superseded_does_not_begin_by_itself(app):
     assert page.markdown[0].value == "nothing yet"
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_bounded(app):
     page = app("many")
     for number in range(KEPT + 1):

@@ -43,6 +43,7 @@ class Invertible(nn.Module):
         return self.head(torch.cat([mixed, self.nothing(mixed)], 1).mean((2, 3)))
 
 
+@pytest.mark.slow
 def test_what_keeps_everything_gives_the_picture_back(picture):
     model = loaded(Invertible())
     found = invert(model, picture, "mix", steps=300, lr=0.3)

@@ -59,7 +59,10 @@ def scaled(model: ImageModel, side: int) -> ImageModel:
 
 
 @pytest.mark.parametrize("method", [each.name for each in methods()])
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in ("default", "vit") else pytest.mark.slow) for name in REFUSED],
+)
 def test_every_method_runs_or_says_what_it_lacks(networks, name, method):
     side = SIDE[name]
     model = scaled(networks[name], side)

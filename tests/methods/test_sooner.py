@@ -52,6 +52,7 @@ MANY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "layer"), MANY.items())
 def test_maps_agree_with_those_of_the_network_itself(model, made, method, layer):
     plain = mapped(model, get(method, optimize="off"), layer)
@@ -72,6 +73,7 @@ def test_what_follows_a_layer_is_copied_when_wished(model, made, layer):
     assert float((copied - plain).abs().max()) <= 1e-3 * float(plain.abs().max())
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near(model, made):
     plain = mapped(model, "rise(masks=64, optimize='off')")
     coarse = mapped(model, "rise(masks=64, optimize='bf16')")

@@ -52,6 +52,7 @@ def test_pictures_that_fail_are_named_and_counted(pictures, tmp_path):
     assert "1 of 3 pictures could not be judged" in done.stderr
 
 
+@pytest.mark.slow
 def test_boxes_are_a_table(pictures, tmp_path):
     table = tmp_path / "boxes.csv"
     table.write_text("picture,left,top,right,bottom\ncat.jpg,0,0,200,300\nrocket.jpg,10,10,90,200\n")

@@ -125,6 +125,7 @@ def test_a_method_that_does_not_fit_the_network_has_notes_and_the_others_numbers
     assert all(row["note"] for row in made.table.to_pylist() if row["method"] == "cam")
 
 
+@pytest.mark.slow
 def test_the_same_evaluation_again_does_nothing_and_an_interrupted_one_goes_on(model, folder, tmp_path):
     def begun(out):
         return plan(model, folder, METHODS, METRICS, out=out, shard_size=1)
@@ -158,6 +159,7 @@ def test_the_same_evaluation_again_does_nothing_and_an_interrupted_one_goes_on(m
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_ranks_judge_the_whole_and_the_last_one_says_it(model, folder, tmp_path):
     def begun(out):
         return plan(model, folder, METHODS, METRICS, out=tmp_path / out, shard_size=1)
@@ -184,6 +186,7 @@ def test_only_the_shard_of_a_changed_picture_is_judged_again(model, folder, tmp_
     assert plan(model, folder, METHODS, METRICS, **asked).left == 2
 
 
+@pytest.mark.slow
 def test_other_settings_or_pictures_begin_anew(model, folder, tmp_path):
     out = tmp_path / "out"
     evaluate(model, folder, METHODS, METRICS, out=out)

@@ -150,6 +150,7 @@ def test_the_verdict_can_be_written_down(model, picture):
     assert [check["words"] for check in written["checks"]] == [check.words for check in found.checks]
 
 
+@pytest.mark.slow
 def test_a_glance_leaves_out_the_place_and_says_so(default_model):
     with truster(default_model) as judge:
         found = judge(interp.explain(default_model, CAT), place=False)

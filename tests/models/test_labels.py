@@ -33,6 +33,7 @@ def test_find(imagenet, wanted, index):
     assert imagenet.find(wanted) == index
 
 
+@pytest.mark.slow
 def test_every_unique_name_and_synonym_finds_its_class(imagenet):
     for index, name in enumerate(imagenet.names):
         if [n.casefold() for n in imagenet.names].count(name.casefold()) == 1:

@@ -134,6 +134,7 @@ def test_filters_find_the_rows_that_python_finds(page, many):
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_classes_are_found_by_name_and_by_what_they_are(page, many):
     opened(page, many)
     name = model().labels[3]
@@ -194,6 +195,7 @@ def test_a_view_can_be_linked(browser, page, many):
     assert page.evaluate("state.page") == 7
 
 
+@pytest.mark.slow
 def test_bars_are_drawn_over_to_choose_a_range(page, many):
     opened(page, many)
     heights = page.evaluate("[...result.right].map((n, i) => n + result.wrong[i])")
@@ -208,6 +210,7 @@ def test_bars_are_drawn_over_to_choose_a_range(page, many):
     assert found(page)[0] == [n for n in GOOD if 20 <= n % 100 <= 50]
 
 
+@pytest.mark.slow
 def test_what_python_put_into_the_table_arrives(page, many):
     opened(page, many)
     raw = page.evaluate("btoa(String.fromCharCode(...new Uint8Array(table.probability.buffer)))")
@@ -263,6 +266,7 @@ def test_a_phone_scrolls_one_way_only(browser, many, width, view):
     page.close()
 
 
+@pytest.mark.slow
 def test_a_tile_of_the_grid_opens_to_the_whole_card(page, many):
     opened(page, many, "#view=grid")
     page.wait_for_selector("canvas.overlay[aria-label*=range]")

@@ -162,6 +162,7 @@ def test_a_damaged_part_is_one_sentence(tmp_path):
         render(folder, "rank = 0", out=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_command(report, tmp_path):
     done = command(
         "render", report, "--where", "rank = 0 and wrong", "--out", tmp_path / "out", "--limit", "4"

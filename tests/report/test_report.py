@@ -130,6 +130,7 @@ def test_batch_size_changes_nothing(model, pictures, tmp_path, batch_size):
     np.testing.assert_allclose(values, values_again, atol=1e-4 * np.abs(values).max())
 
 
+@pytest.mark.slow
 def test_an_earlier_report_is_replaced(model, pictures, tmp_path):
     out = tmp_path / "out"
     write_report(model, pictures, out)

@@ -36,6 +36,7 @@ def pictures(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_maps_of_pixels_are_raw_in_the_table_and_rounded_in_the_page(default_model, pictures, tmp_path):
     made = write_report(default_model, pictures, tmp_path / "out", method="test-pixels", layer="blocks.2")
     alone = interp.explain(default_model, pictures / "cat.jpg", method="test-pixels")

@@ -91,6 +91,7 @@ def test_shards_that_are_there_are_not_made_again(model, folder, tmp_path, expla
     assert contents(made.folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "again"),
     [
@@ -179,6 +180,7 @@ def test_killed_it_goes_on(saved, model, folder, tmp_path):
     assert contents(out) == contents(report(model, folder, tmp_path / "fresh").folder)
 
 
+@pytest.mark.slow
 def test_ranks_make_the_whole_in_any_order(model, folder, tmp_path):
     out = tmp_path / "out"
     first = report(model, folder, out, rank=Slice(1, 2))
@@ -342,6 +344,7 @@ def test_the_command_shares_the_work_out(saved, model, folder, tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_settings_are_in_the_json(model, folder, tmp_path):
     report(model, folder, tmp_path / "out", precision="float16")
     about = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -22,6 +22,7 @@ def held_back(recipe):
     return [(recipe._data.pictures[i], recipe._data.labels[i]) for i in recipe._split[1]]
 
 
+@pytest.mark.slow
 def test_the_last_error_rate_is_that_of_the_saved_model(make, finished):
     recipe, model = prepared(make), interp.load(finished("classifier"))
     pairs = held_back(recipe)

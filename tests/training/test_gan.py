@@ -117,6 +117,7 @@ def test_the_switch_is_at_the_threshold(joined):
             assert now["generator"] == (not before["generator"] and before["loss"] < 0.9)
 
 
+@pytest.mark.slow
 def test_an_uneven_rate_resumes_to_the_last_digit(make, tmp_path):
 
     from interp.training.recipe import Silent

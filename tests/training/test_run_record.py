@@ -134,6 +134,7 @@ def test_stage_of_a_later_version_is_read_without_what_is_new(tmp_path):
     assert read_run(tmp_path / "one").planned == STAGES
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(name=some.sampled_from(["config.json", "history.csv", "steps.csv"]), junk=some.binary(max_size=80))
 def test_no_content_of_a_file_breaks_the_reading(tmp_path, name, junk):

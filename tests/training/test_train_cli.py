@@ -207,6 +207,7 @@ def test_poor_and_good_pictures_in_one_folder(refused, pairs, tmp_path):
     assert said == f"poor and good pictures are both in {pairs / 'low'}. Give each a folder."
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_said(refused, pairs, tmp_path):
     words = ["--loss", "mse", "--backbone", "timm:test_efficientnet", "--untrained"]
     stage = ["--stage", "epochs=9 lr=1000 size=32 batch=3 flat"]
@@ -230,6 +231,7 @@ def test_the_search_for_a_rate_draws_and_trains_nothing(run, labelled, tmp_path)
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_a_sentence_and_resume_goes_on(run, labelled, tmp_path, monkeypatch):
     from interp.cli.watching import Lines
 

@@ -228,6 +228,7 @@ def test_dollars_are_no_formula() -> None:
     assert r"a $\nosuch$ b" in said(figure)
 
 
+@pytest.mark.slow
 def test_threads_give_the_same_bytes() -> None:
     def draw(index: int) -> bytes:
         page = io.BytesIO()
@@ -239,6 +240,7 @@ def test_threads_give_the_same_bytes() -> None:
         assert list(pool.map(draw, list(range(4)) * 2)) == alone * 2
 
 
+@pytest.mark.slow
 def test_figures_need_no_pyplot_and_importing_the_views_no_matplotlib() -> None:
     code = """
 import sys

@@ -172,6 +172,7 @@ def test_any_box_heats_what_it_covers_and_nothing_else(width, height, box, rows,
     assert inside.sum() == (right - left) * (bottom - top)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(boxes.filter(lambda b: min(b[2] - b[0], b[3] - b[1]) > 12), st.integers(0, 999))
 def test_the_map_is_sampled_at_the_very_centres_of_pixels(box, seed) -> None:

@@ -97,6 +97,7 @@ def test_a_method_s_maps_are_those_of_attribute(model, picture):
     assert found.figure(over=True, words=False)
 
 
+@pytest.mark.slow
 def test_a_ground_truth_is_what_the_loss_is_measured_with(picture):
     model = model_of(seeded(UNet)())
     truth = model.logits(model.prepare([picture]))[0].argmax(0).numpy()

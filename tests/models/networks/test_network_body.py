@@ -52,6 +52,7 @@ def test_only_the_widening_of_a_mobile_network_is_left_out(name):
         assert torch.equal(network.bn2(network.conv_head(found)), network.forward_features(inputs))
 
 
+@pytest.mark.slow
 def test_vgg16_has_the_features_it_was_made_with():
     network = torchvision.models.vgg16_bn(weights=None, init_weights=False).eval()
     found = body(network)
