@@ -104,10 +104,8 @@ def links(page) -> list[str]:
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["look", *(pytest.param(name, marks=pytest.mark.slow) for name in ("compare", "inside", "training"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["look", "compare", "inside", "training"])
 def test_the_explorer(name, hostile, page, explorer):
     (model,) = (hostile / "runs").iterdir()
     page.goto(f"{explorer}/{'' if name == 'look' else name}?model={model}")

@@ -25,7 +25,7 @@ from torch import nn
 from interp.capture import CaptureError, record, replay, twin
 
 ALL = {**REPLAYABLE, **{f"DynamicUnet, {key}": (build, 32) for key, build in DYNAMIC_UNETS.items()}}
-HEAVY = {"googlenet", "mobilenet_v2", "resnet18"}
+HEAVY = {"googlenet", "mobilenet_v2", "resnet18", "DynamicUnet, attention", "DynamicUnet, weight norm"}
 NAMES = [pytest.param(key, marks=pytest.mark.slow) if key in HEAVY else key for key in ALL]
 
 

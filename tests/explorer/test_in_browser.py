@@ -298,7 +298,9 @@ def test_opacity_asks_nothing_of_the_network(visit):
     assert page.locator(".st-key-map img.over").get_attribute("src") == before
 
 
-@pytest.mark.parametrize(("language", "width"), [("en", 1440), ("zh", 390)])
+@pytest.mark.parametrize(
+    ("language", "width"), [("en", 1440), pytest.param("zh", 390, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "page",
     [

@@ -168,6 +168,7 @@ def test_generations_are_what_the_generator_makes(make, finished, pairs):
     assert np.abs(saved - expected).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_critic_is_a_model_of_its_own(finished, pairs):
     model = interp.load(finished("gan") / "critic")
     assert model.labels.names == ("real",)
