@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+@cache
 def packed_zeros(size: int) -> bytes:
     packer, piece = zlib.compressobj(9), bytes(2**20)
     found = [packer.compress(piece) for _ in range(size // len(piece))]
@@ -124,7 +126,6 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is counted otherwise")
 @pytest.mark.parametrize("kind", UNPACKED)
 def test_pictures_that_unpack_to_much_more(kind, tmp_path):
@@ -139,7 +140,6 @@ def test_pictures_that_unpack_to_much_more(kind, tmp_path):
     assert int(megabytes) < 60
 
 
-@pytest.mark.slow
 def test_a_thousand_frames_are_one():
     frames = [Image.new("L", (500, 500), number % 256) for number in range(1000)]
     buffer = io.BytesIO()

@@ -92,7 +92,6 @@ def test_a_report(hostile, tmp_path):
         assert b"exif" not in base64.b64decode(thumbnail).lower()
 
 
-@pytest.mark.slow
 def test_figures_and_json(hostile, tmp_path):
     model = interp.load(hostile / "model")
     (picture, *_) = sorted((hostile / "pictures").glob("*.jpg"))
